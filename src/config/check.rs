@@ -1,0 +1,237 @@
+//! Rules between keys: what no single key can get wrong.
+//!
+//! In: a typed [`Config`] whose values each fit their key. Out: every [`Finding`]; none is fatal to the
+//! others, so that a user sees all of them in one go.
+
+use super::check_network;
+use super::schema::{Config, Diffusion, NoiseSchedule, TimestepSpacing};
+
+/// One broken rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// What is wrong, opening with the first of `keys`.
+    pub message: String,
+    /// Every key the rule looked at, the one it is about first.
+    pub keys: &'static [&'static str],
+    /// What to do about it.
+    pub help: String,
+}
+
+/// Applies every rule.
+pub(crate) fn findings(config: &Config) -> Vec<Finding> {
+    let mut found = Vec::new();
+    check_network::findings(config, &mut found);
+    schedule(&config.diffusion, &mut found);
+    training(config, &mut found);
+    sampling(config, &mut found);
+    found
+}
+
+fn schedule(diffusion: &Diffusion, found: &mut Vec<Finding>) {
+    // The cosine schedule uses none of these keys.
+    if diffusion.noise_schedule != NoiseSchedule::Linear {
+        return;
+    }
+    let Diffusion { beta_start, beta_end, timesteps, .. } = *diffusion;
+    if beta_start > beta_end {
+        found.push(Finding {
+            message: format!("diffusion.beta_start = {beta_start} is above diffusion.beta_end = {beta_end}"),
+            keys: &["diffusion.beta_start", "diffusion.beta_end", "diffusion.noise_schedule"],
+            help: "noise grows along the chain; exchange them".to_owned(),
+        });
+    }
+    let rescaled = |timesteps: usize| beta_end * (1000.0 / timesteps as f64);
+    if diffusion.rescale_betas && rescaled(timesteps) >= 1.0 {
+        let mut enough = (beta_end * 1000.0) as usize;
+        while rescaled(enough.max(1)) >= 1.0 {
+            enough += 1;
+        }
+        found.push(Finding {
+            message: format!(
+                "diffusion.timesteps = {timesteps} rescales the last beta to {beta_end} x 1000/{timesteps} = {}, \
+                 and it must stay below 1",
+                rescaled(timesteps)
+            ),
+            keys: &[
+                "diffusion.timesteps",
+                "diffusion.beta_end",
+                "diffusion.rescale_betas",
+                "diffusion.noise_schedule",
+            ],
+            help: format!(
+                "use at least {enough} timesteps, a smaller diffusion.beta_end, or diffusion.rescale_betas = false"
+            ),
+        });
+    }
+}
+
+fn training(config: &Config, found: &mut Vec<Finding>) {
+    let training = &config.training;
+    if training.steps.is_some() == training.epochs.is_some() {
+        let both = training.steps.is_some();
+        found.push(Finding {
+            message: format!(
+                "training.steps and training.epochs are {} set",
+                if both { "both" } else { "neither" }
+            ),
+            keys: &["training.steps", "training.epochs"],
+            help: "set one of them: it says when a run ends".to_owned(),
+        });
+    }
+    let (batch, parts) = (training.batch_size, training.gradient_accumulation);
+    if batch % parts != 0 {
+        let divisors: Vec<usize> = (1..=batch.min(4096)).filter(|part| batch % part == 0).collect();
+        let (below, above) = around(&divisors, parts);
+        found.push(Finding {
+            message: format!(
+                "training.gradient_accumulation = {parts} does not divide training.batch_size = {batch}"
+            ),
+            keys: &["training.gradient_accumulation", "training.batch_size"],
+            help: format!("it splits each batch into equal parts; use {}", either(below, above)),
+        });
+    }
+}
+
+fn sampling(config: &Config, found: &mut Vec<Finding>) {
+    let (sampling, timesteps) = (&config.sampling, config.diffusion.timesteps);
+    if sampling.every > 0 && sampling.num_samples == 0 {
+        found.push(Finding {
+            message: format!("sampling.num_samples = 0 with sampling.every = {}", sampling.every),
+            keys: &["sampling.num_samples", "sampling.every"],
+            help: "sampling.every = 0 turns sample grids off".to_owned(),
+        });
+    }
+    if sampling.steps > timesteps {
+        found.push(Finding {
+            message: format!(
+                "sampling.steps = {} is more than diffusion.timesteps = {timesteps}",
+                sampling.steps
+            ),
+            keys: &["sampling.steps", "diffusion.timesteps"],
+            help: format!("a sampler visits each timestep once at most; use {timesteps} or fewer"),
+        });
+        return;
+    }
+    let last = (sampling.steps - 1) * (timesteps / sampling.steps);
+    let leading = sampling.timestep_spacing == TimestepSpacing::Leading;
+    if leading && last + sampling.steps_offset >= timesteps {
+        found.push(Finding {
+            message: format!(
+                "sampling.steps_offset = {} moves the first timestep to {}, beyond the last of {timesteps}",
+                sampling.steps_offset,
+                last + sampling.steps_offset
+            ),
+            keys: &[
+                "sampling.steps_offset",
+                "sampling.steps",
+                "diffusion.timesteps",
+                "sampling.timestep_spacing",
+            ],
+            help: format!("use {} or less", timesteps - 1 - last),
+        });
+    }
+}
+
+/// The nearest of some rising numbers at or below `x`, and above it.
+pub(crate) fn around(rising: &[usize], x: usize) -> (Option<usize>, Option<usize>) {
+    let split = rising.partition_point(|&candidate| candidate <= x);
+    (split.checked_sub(1).map(|index| rising[index]), rising.get(split).copied())
+}
+
+/// "32 or 40", or the one there is.
+pub(crate) fn either(below: Option<usize>, above: Option<usize>) -> String {
+    let found: Vec<String> = below.into_iter().chain(above).map(|number| number.to_string()).collect();
+    found.join(" or ")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::testing::{Folder, refusal};
+    use toml::Value;
+
+    #[test]
+    fn a_schedule_that_makes_no_sense_is_refused_with_the_reason() {
+        assert_eq!(
+            refusal("[diffusion]\nbeta_start = 0.03\n"),
+            "error: diffusion.beta_start = 0.03 is above diffusion.beta_end = 0.02\n  set in x.toml:2\n  \
+             help: noise grows along the chain; exchange them"
+        );
+        assert_eq!(
+            refusal("sampling.steps = 5\n[diffusion]\ntimesteps = 20\n"),
+            "error: diffusion.timesteps = 20 rescales the last beta to 0.02 x 1000/20 = 1, and it must stay below 1\n  \
+             set in x.toml:3\n  \
+             help: use at least 21 timesteps, a smaller diffusion.beta_end, or diffusion.rescale_betas = false"
+        );
+        for fine in [
+            "diffusion.timesteps = 21",
+            "diffusion.timesteps = 20\ndiffusion.rescale_betas = false",
+            "diffusion.timesteps = 20\ndiffusion.noise_schedule = \"cosine\"",
+            "diffusion.beta_start = 0.03\ndiffusion.noise_schedule = \"cosine\"",
+        ] {
+            let folder = Folder::with("x.toml", &format!("sampling.steps = 5\n{fine}\n"));
+            assert!(folder.load("x.toml").is_ok(), "{fine}");
+        }
+    }
+
+    #[test]
+    fn micro_batches_must_divide_the_batch() {
+        assert_eq!(
+            refusal("[training]\ngradient_accumulation = 3\n"),
+            "error: training.gradient_accumulation = 3 does not divide training.batch_size = 64\n  \
+             set in x.toml:2\n  help: it splits each batch into equal parts; use 2 or 4"
+        );
+    }
+
+    #[test]
+    fn the_key_set_last_is_the_one_that_is_blamed() {
+        let folder = Folder::with("x.toml", "training.gradient_accumulation = 4\n");
+        let mut request = folder.request("x.toml");
+        request.set.push("training.batch_size=6".into());
+        assert_eq!(
+            folder.refusal(&request),
+            "error: training.gradient_accumulation = 4 does not divide training.batch_size = 6\n  \
+             training.batch_size set by -s training.batch_size=6\n  \
+             help: it splits each batch into equal parts; use 3 or 6"
+        );
+    }
+
+    #[test]
+    fn a_sampler_cannot_visit_more_timesteps_than_there_are() {
+        assert_eq!(
+            refusal("[diffusion]\ntimesteps = 40\n"),
+            "error: sampling.steps = 50 is more than diffusion.timesteps = 40\n  \
+             diffusion.timesteps set in x.toml:2\n  \
+             help: a sampler visits each timestep once at most; use 40 or fewer"
+        );
+        assert_eq!(
+            refusal("[sampling]\nsteps_offset = 20\n"),
+            "error: sampling.steps_offset = 20 moves the first timestep to 1000, beyond the last of 1000\n  \
+             set in x.toml:2\n  help: use 19 or less"
+        );
+        assert_eq!(
+            refusal("[sampling]\nnum_samples = 0\n"),
+            "error: sampling.num_samples = 0 with sampling.every = 1000\n  set in x.toml:2\n  \
+             help: sampling.every = 0 turns sample grids off"
+        );
+    }
+
+    #[test]
+    fn a_contradiction_that_an_axis_resolves_is_left_to_its_points() {
+        let folder = Folder::with(
+            "x.toml",
+            "model.attention_resolutions = [14]\n[sweep.grid]\n\"data.image_size\" = [28, 32]\n",
+        );
+        let experiment = folder.load("x.toml").unwrap();
+        let at = |size: i64| experiment.resolve(&[("data.image_size".to_owned(), Value::Integer(size))]);
+        assert!(at(28).is_ok());
+        assert!(experiment.resolve(&[]).is_err());
+        let mut problems = at(32).unwrap_err();
+        problems.0[0].variant = Some("is32".into());
+        assert_eq!(
+            folder.relative(&problems.to_string()),
+            "error: model.attention_resolutions has 14, which no level has\n  \
+             data.image_size set in x.toml:3 (variant \"is32\")\n  \
+             help: an image of 32 pixels and 3 levels reach 32, 16, 8"
+        );
+    }
+}

@@ -1,0 +1,44 @@
+//! Configuration: files in, one typed [`Config`] out.
+//!
+//! ```text
+//! files, -s, environment -> source -> layer -> stack -> merge -> derive -> build -> check -> Config
+//! ```
+//!
+//! `source` reads text, `layer` checks it key by key against `keys`, `stack` puts layers in order, `merge`
+//! lets the highest win, `derive` works out what follows, `check` holds keys against each other.
+//! [`Experiment`] keeps all of it, so that any sweep point can be resolved and any value traced.
+
+mod assign;
+mod build;
+mod check;
+mod check_network;
+mod derive;
+mod experiment;
+mod files;
+mod fit;
+mod identity;
+mod json;
+pub mod keys;
+mod kind;
+mod layer;
+mod merge;
+mod origin;
+mod preset;
+mod problem;
+mod run_config;
+pub mod schema;
+mod source;
+mod stack;
+#[cfg(test)]
+mod testing;
+mod why;
+
+pub use experiment::Experiment;
+pub use fit::Misfit;
+pub use identity::{canonical_json, identity, identity_value};
+pub use kind::{Kind, Range};
+pub use problem::{Location, Problem, Problems};
+pub use run_config::{ConfigError, read_run_config, to_toml};
+pub use schema::*;
+pub use stack::{Request, Source};
+pub use why::LayerValue;
