@@ -1,0 +1,162 @@
+//! The held-out denoising curve: where it is measured, and the two numbers it is reduced to.
+//!
+//! The error of ε at a log-SNR λ means the same whatever schedule, chain length or target a network was
+//! trained with, so integrals over a fixed window of λ rank variants that raw losses cannot.
+
+use super::Schedule;
+
+/// The window of log-SNR that scores cover.
+pub const WINDOW: (f64, f64) = (-6.0, 6.0);
+/// Targets are `TARGETS + 1` evenly spaced values over the window.
+pub const TARGETS: usize = 32;
+
+/// A place on the curve: an integer timestep near a target log-SNR.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Node {
+    /// Number of the target, 0…32; −1 and 33 for the steps just outside the window.
+    pub k: i64,
+    /// Timestep.
+    pub t: usize,
+    /// Exact λ_t.
+    pub log_snr: f64,
+}
+
+/// λ_k = −6 + 12k/32.
+fn target(k: usize) -> f64 {
+    WINDOW.0 + (WINDOW.1 - WINDOW.0) * k as f64 / TARGETS as f64
+}
+
+/// Nodes in rising λ: for each target the nearest timestep, plus the next step outside each end; a timestep
+/// appears once.
+pub fn nodes(schedule: &Schedule) -> Vec<Node> {
+    let log_snr: Vec<f64> = (0..schedule.len()).map(|t| schedule.log_snr(t)).collect();
+    let nearest = |wanted: f64| {
+        (0..log_snr.len())
+            .min_by(|a, b| (log_snr[*a] - wanted).abs().total_cmp(&(log_snr[*b] - wanted).abs()))
+            .expect("a schedule has at least one step")
+    };
+    let below = (0..log_snr.len()).find(|t| log_snr[*t] <= WINDOW.0).map(|t| (-1, t));
+    let above = (0..log_snr.len()).rfind(|t| log_snr[*t] >= WINDOW.1).map(|t| (TARGETS as i64 + 1, t));
+    let inside = (0..=TARGETS).map(|k| (k as i64, nearest(target(k))));
+    let mut nodes: Vec<Node> = Vec::new();
+    for (k, t) in inside.chain(below).chain(above) {
+        if nodes.iter().all(|node| node.t != t) {
+            nodes.push(Node { k, t, log_snr: log_snr[t] });
+        }
+    }
+    nodes.sort_by(|a, b| a.log_snr.total_cmp(&b.log_snr));
+    nodes
+}
+
+/// Two reductions of the curve; `None` where the schedule does not reach both ends of the window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scores {
+    /// EDM's loss (Karras et al. 2022) with σ_data = 0.5: Σ p(σ)(1+4σ²)·m / Σ p over the targets,
+    /// σ = e^(−λ/2), ln σ ~ N(−1.2, 1.2²).
+    pub denoise_score: Option<f64>,
+    /// (1/(2 ln 2))·∫ m dλ over the window: bits per dimension of the continuous-time bound.
+    pub denoise_bits: Option<f64>,
+}
+
+/// Reduces a measured curve, points `(λ, m)` in rising λ, m linear in between.
+pub fn scores(points: &[(f64, f64)]) -> Scores {
+    let covers =
+        points.first().is_some_and(|p| p.0 <= WINDOW.0) && points.last().is_some_and(|p| p.0 >= WINDOW.1);
+    if !covers {
+        return Scores { denoise_score: None, denoise_bits: None };
+    }
+    let bits = integral(points) / (2.0 * std::f64::consts::LN_2);
+    Scores { denoise_score: Some(edm_score(points)), denoise_bits: Some(bits) }
+}
+
+fn edm_score(points: &[(f64, f64)]) -> f64 {
+    let (mut weighted, mut total) = (0.0, 0.0);
+    for k in 0..=TARGETS {
+        let lambda = target(k);
+        let sigma = (-lambda / 2.0).exp();
+        let z = (sigma.ln() + 1.2) / 1.2;
+        let p = (-z * z / 2.0).exp();
+        weighted += p * (1.0 + 4.0 * sigma * sigma) * interpolate(points, lambda);
+        total += p;
+    }
+    weighted / total
+}
+
+/// ∫ over the window, exact for a piecewise linear curve.
+fn integral(points: &[(f64, f64)]) -> f64 {
+    let mut clipped = vec![(WINDOW.0, interpolate(points, WINDOW.0))];
+    clipped.extend(points.iter().filter(|p| p.0 > WINDOW.0 && p.0 < WINDOW.1));
+    clipped.push((WINDOW.1, interpolate(points, WINDOW.1)));
+    clipped.windows(2).map(|w| (w[1].0 - w[0].0) * (w[0].1 + w[1].1) / 2.0).sum()
+}
+
+fn interpolate(points: &[(f64, f64)], at: f64) -> f64 {
+    let right = points.partition_point(|p| p.0 < at).clamp(1, points.len() - 1);
+    let ((x0, y0), (x1, y1)) = (points[right - 1], points[right]);
+    y0 + (y1 - y0) * (at - x0) / (x1 - x0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Diffusion, LossType, NoiseSchedule, PredictionType};
+
+    fn schedule(noise_schedule: NoiseSchedule, timesteps: usize) -> Schedule {
+        Schedule::new(&Diffusion {
+            timesteps,
+            noise_schedule,
+            beta_start: 1e-4,
+            beta_end: 0.02,
+            rescale_betas: timesteps != 1000,
+            prediction_type: PredictionType::Epsilon,
+            loss_type: LossType::Mse,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn nodes_cover_the_window_with_a_step_on_either_side() {
+        for shape in [NoiseSchedule::Linear, NoiseSchedule::Cosine] {
+            let nodes = nodes(&schedule(shape, 1000));
+            assert!(nodes[0].log_snr <= -6.0 && nodes[nodes.len() - 1].log_snr >= 6.0);
+            assert!(nodes.windows(2).all(|w| w[0].log_snr < w[1].log_snr && w[0].t > w[1].t));
+            assert!(nodes.len() >= 33);
+        }
+    }
+
+    #[test]
+    fn a_short_chain_has_each_timestep_once() {
+        let nodes = nodes(&schedule(NoiseSchedule::Cosine, 20));
+        let mut steps: Vec<usize> = nodes.iter().map(|node| node.t).collect();
+        steps.dedup();
+        assert_eq!(steps.len(), nodes.len());
+        assert!(nodes.len() <= 20);
+    }
+
+    #[test]
+    fn a_constant_curve_integrates_to_its_closed_form() {
+        let points: Vec<(f64, f64)> = (0..=50).map(|i| (-7.0 + 14.0 * i as f64 / 50.0, 0.3)).collect();
+        let scores = scores(&points);
+        let bits = 0.3 * 12.0 / (2.0 * std::f64::consts::LN_2);
+        assert!((scores.denoise_bits.unwrap() - bits).abs() < 1e-12);
+        assert!(scores.denoise_score.unwrap() > 0.3, "the weight 1+4σ² exceeds 1");
+    }
+
+    #[test]
+    fn the_score_of_the_ideal_scale_is_one() {
+        // m = 1/(1+4σ²) makes every weighted term equal to p.
+        let points: Vec<(f64, f64)> = (0..=2400)
+            .map(|i| {
+                let lambda = -6.0 + 12.0 * i as f64 / 2400.0;
+                (lambda, 1.0 / (1.0 + 4.0 * (-lambda).exp()))
+            })
+            .collect();
+        assert!((scores(&points).denoise_score.unwrap() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_curve_short_of_the_window_has_no_score() {
+        let points = [(-5.0, 0.1), (0.0, 0.1), (7.0, 0.1)];
+        assert_eq!(scores(&points), Scores { denoise_score: None, denoise_bits: None });
+    }
+}

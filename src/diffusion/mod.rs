@@ -1,0 +1,14 @@
+//! The forward process, its training objective, the held-out curve and the samplers.
+//!
+//! `schedule`, `curve` and `spacing` are plain arithmetic in f64; `objective` and `sampler` work on tensors.
+
+pub mod curve;
+#[cfg(feature = "torch")]
+pub mod objective;
+#[cfg(feature = "torch")]
+pub mod sampler;
+mod schedule;
+mod spacing;
+
+pub use schedule::{Schedule, ScheduleError};
+pub use spacing::timesteps;

@@ -1,0 +1,161 @@
+//! Noise schedules: `[diffusion]` in, β and ᾱ for t = 0…T−1 out, in f64 on the host.
+
+use thiserror::Error;
+
+use crate::config::{Diffusion, NoiseSchedule};
+
+/// A schedule that is no probability distribution.
+#[derive(Debug, Error, PartialEq)]
+#[error(
+    "diffusion: beta reaches {beta} at t = {t} of {timesteps}, and must stay below 1; \
+     use more timesteps, a smaller beta_end, or rescale_betas = false"
+)]
+pub struct ScheduleError {
+    beta: f64,
+    t: usize,
+    timesteps: usize,
+}
+
+/// β_t and ᾱ_t = Π(1 − β) of a chain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// Variance added at each step.
+    pub betas: Vec<f64>,
+    /// Share of the signal's variance left after each step.
+    pub alpha_bars: Vec<f64>,
+}
+
+impl Schedule {
+    /// Computes the schedule.
+    ///
+    /// # Errors
+    /// When a β reaches 1 or falls to 0 and below.
+    pub fn new(diffusion: &Diffusion) -> Result<Self, ScheduleError> {
+        let timesteps = diffusion.timesteps;
+        let betas = match diffusion.noise_schedule {
+            NoiseSchedule::Linear => linear(diffusion),
+            NoiseSchedule::Cosine => cosine(timesteps),
+        };
+        if let Some(t) = betas.iter().position(|beta| !(*beta > 0.0 && *beta < 1.0)) {
+            return Err(ScheduleError { beta: betas[t], t, timesteps });
+        }
+        let alpha_bars = betas
+            .iter()
+            .scan(1.0, |product, beta| {
+                *product *= 1.0 - beta;
+                Some(*product)
+            })
+            .collect();
+        Ok(Self { betas, alpha_bars })
+    }
+
+    /// T.
+    pub fn len(&self) -> usize {
+        self.betas.len()
+    }
+
+    /// Whether the chain has no step; no configuration makes one.
+    pub fn is_empty(&self) -> bool {
+        self.betas.is_empty()
+    }
+
+    /// Signal-to-noise ratio ᾱ/(1−ᾱ).
+    pub fn snr(&self, t: usize) -> f64 {
+        let alpha_bar = self.alpha_bars[t];
+        alpha_bar / (1.0 - alpha_bar)
+    }
+
+    /// λ_t = ln SNR, falling in t.
+    pub fn log_snr(&self, t: usize) -> f64 {
+        self.snr(t).ln()
+    }
+}
+
+/// β evenly from start to end (Ho et al. 2020, §4), both scaled by 1000/T where the configuration says so.
+fn linear(diffusion: &Diffusion) -> Vec<f64> {
+    let timesteps = diffusion.timesteps;
+    let scale = if diffusion.rescale_betas { 1000.0 / timesteps as f64 } else { 1.0 };
+    let (start, end) = (diffusion.beta_start * scale, diffusion.beta_end * scale);
+    match timesteps {
+        1 => vec![start],
+        _ => (0..timesteps).map(|t| start + (end - start) * t as f64 / (timesteps - 1) as f64).collect(),
+    }
+}
+
+/// β from f(u) = cos²((u + s)/(1 + s)·π/2), s = 0.008, at most 0.999 (Nichol & Dhariwal 2021, Eq. 17).
+fn cosine(timesteps: usize) -> Vec<f64> {
+    let f = |u: f64| ((u + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2).cos().powi(2);
+    let at = |i: usize| f(i as f64 / timesteps as f64);
+    (0..timesteps).map(|i| (1.0 - at(i + 1) / at(i)).min(0.999)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{LossType, PredictionType};
+
+    fn diffusion(noise_schedule: NoiseSchedule, timesteps: usize, rescale_betas: bool) -> Diffusion {
+        Diffusion {
+            timesteps,
+            noise_schedule,
+            beta_start: 1e-4,
+            beta_end: 0.02,
+            rescale_betas,
+            prediction_type: PredictionType::Epsilon,
+            loss_type: LossType::Mse,
+        }
+    }
+
+    fn terminal(timesteps: usize, rescale: bool) -> f64 {
+        let schedule = Schedule::new(&diffusion(NoiseSchedule::Linear, timesteps, rescale)).unwrap();
+        *schedule.alpha_bars.last().unwrap()
+    }
+
+    #[test]
+    fn linear_ends_at_the_published_noise() {
+        assert!((terminal(1000, false) - 4.0e-5).abs() < 5e-7);
+        assert!((terminal(100, false) - 0.364).abs() < 5e-4);
+        assert!((terminal(500, false) - 0.0064).abs() < 5e-5);
+    }
+
+    #[test]
+    fn rescaling_keeps_the_terminal_noise_of_shorter_chains() {
+        assert!((terminal(100, true) - 2.0e-5).abs() < 1e-6);
+        assert!((terminal(50, true) - 7.7e-6).abs() < 1e-7);
+        assert!((terminal(25, true) - 2.4e-7).abs() < 1e-8);
+    }
+
+    #[test]
+    fn linear_starts_and_ends_at_the_named_betas() {
+        let schedule = Schedule::new(&diffusion(NoiseSchedule::Linear, 1000, false)).unwrap();
+        assert_eq!(schedule.betas[0], 1e-4);
+        assert!((schedule.betas[999] - 0.02).abs() < 1e-15);
+    }
+
+    #[test]
+    fn cosine_follows_its_closed_form_until_the_clamp() {
+        let schedule = Schedule::new(&diffusion(NoiseSchedule::Cosine, 1000, false)).unwrap();
+        let f = |u: f64| ((u + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2).cos().powi(2);
+        for t in [0, 1, 499, 900, 990] {
+            let closed = f((t + 1) as f64 / 1000.0) / f(0.0);
+            assert!((schedule.alpha_bars[t] / closed - 1.0).abs() < 1e-9, "t = {t}");
+        }
+        assert_eq!(schedule.betas[999], 0.999);
+        assert!(schedule.betas[0] < 1e-4, "no clamp from below");
+    }
+
+    #[test]
+    fn a_beta_of_one_is_refused_with_the_step() {
+        let error = Schedule::new(&diffusion(NoiseSchedule::Linear, 20, true)).unwrap_err();
+        assert_eq!(error.t, 19);
+        assert!(error.to_string().contains("beta reaches 1 at t = 19 of 20"));
+    }
+
+    #[test]
+    fn log_snr_falls_with_t() {
+        for shape in [NoiseSchedule::Linear, NoiseSchedule::Cosine] {
+            let schedule = Schedule::new(&diffusion(shape, 300, true)).unwrap();
+            assert!((1..300).all(|t| schedule.log_snr(t) < schedule.log_snr(t - 1)));
+        }
+    }
+}
