@@ -1,0 +1,189 @@
+//! One optimizer step's images, noise and timesteps, as a function of the step.
+//!
+//! In: the training split and a [`BatchPlan`]. Out: [`Batch`]es of host memory. Sample number k = step ·
+//! batch_size + position has its image by `order`, its timestep from stream "train/u" and its noise from
+//! "train/noise", both at counter k. So a batch depends on neither earlier batches nor the device, and two
+//! variants that share a seed and a batch size see the same images and noise at the same step.
+
+use super::error::Error;
+use super::order::Order;
+use super::random::Stream;
+use super::split::Split;
+
+/// What the batches of a run depend on besides the images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchPlan {
+    /// `training.seed`.
+    pub seed: u64,
+    /// `training.batch_size`: samples of one optimizer step.
+    pub batch_size: usize,
+    /// `diffusion.timesteps`, T.
+    pub timesteps: usize,
+}
+
+/// The samples of one optimizer step, N = `batch_size` of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// The optimizer step, from 0.
+    pub step: u64,
+    /// `[N, C, H, W]`, x/127.5 − 1, in [-1, 1].
+    pub images: Vec<f32>,
+    /// `[N, C, H, W]`, standard normal.
+    pub noise: Vec<f32>,
+    /// `[N]`, in `0..T`: ⌊u·T⌋, so variants that differ in T share u.
+    pub timesteps: Vec<i64>,
+    /// `[N]`, the id of each image.
+    pub ids: Vec<u64>,
+}
+
+/// Makes the batch of any step.
+#[derive(Debug)]
+pub struct Batcher {
+    split: Split,
+    plan: BatchPlan,
+    order: Order,
+    timestep_stream: Stream,
+    noise_stream: Stream,
+}
+
+impl Batcher {
+    /// Prepares to make batches of images of `split`.
+    ///
+    /// # Errors
+    /// If the split is empty, or the plan asks for batches of no sample or for no timesteps.
+    pub fn new(split: Split, plan: BatchPlan) -> Result<Self, Error> {
+        let refuse = |reason| Err(Error::Batch { reason });
+        if split.is_empty() {
+            return refuse("there is no training image");
+        }
+        if plan.batch_size == 0 {
+            return refuse("training.batch_size is 0");
+        }
+        if plan.timesteps == 0 {
+            return refuse("diffusion.timesteps is 0");
+        }
+        let order = Order::new(plan.seed, split.len());
+        let [timestep_stream, noise_stream] =
+            ["train/u", "train/noise"].map(|name| Stream::new(plan.seed, name));
+        Ok(Self { split, plan, order, timestep_stream, noise_stream })
+    }
+
+    /// The batch of `step`.
+    #[must_use]
+    pub fn batch(&mut self, step: u64) -> Batch {
+        let n = self.plan.batch_size;
+        let values = self.split.shape().values();
+        let mut batch = Batch {
+            step,
+            images: Vec::with_capacity(n * values),
+            noise: vec![0.0; n * values],
+            timesteps: Vec::with_capacity(n),
+            ids: Vec::with_capacity(n),
+        };
+        let first = step * n as u64;
+        for (k, noise) in (first..).zip(batch.noise.chunks_exact_mut(values)) {
+            let image = self.order.image(k);
+            batch.images.extend(self.split.image(image).iter().map(|&value| f32::from(value) / 127.5 - 1.0));
+            batch.ids.push(self.split.image_id(image));
+            batch.timesteps.push(timestep(self.timestep_stream.at(k).uniform(), self.plan.timesteps));
+            self.noise_stream.at(k).normal_fill(noise);
+        }
+        batch
+    }
+}
+
+/// ⌊u·T⌋; the minimum guards against a product that rounds up to T.
+fn timestep(u: f64, timesteps: usize) -> i64 {
+    ((u * timesteps as f64) as i64).min(timesteps as i64 - 1)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::config::{Data, Dataset};
+    use crate::data::dataset::open;
+
+    pub(in crate::data) fn shapes(limit: usize) -> Split {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Data {
+            dataset: Dataset::Shapes,
+            root: None,
+            image_size: 8,
+            in_channels: 3,
+            validation_fraction: 0.05,
+            limit: Some(limit),
+        };
+        open(&config, folder.path()).unwrap().train
+    }
+
+    fn batches(batch_size: usize, timesteps: usize, steps: std::ops::Range<u64>) -> Vec<Batch> {
+        let mut batcher = Batcher::new(shapes(50), BatchPlan { seed: 3, batch_size, timesteps }).unwrap();
+        steps.map(|step| batcher.batch(step)).collect()
+    }
+
+    #[test]
+    fn timesteps_are_the_ones_of_every_earlier_version() {
+        assert_eq!(batches(6, 1000, 0..1)[0].timesteps, [801, 191, 389, 487, 954, 784]);
+    }
+
+    #[test]
+    fn a_batch_does_not_depend_on_the_batches_before_it() {
+        let whole = batches(16, 1000, 0..12);
+        for start in [1, 3, 4, 11] {
+            assert_eq!(batches(16, 1000, start..12), whole[start as usize..]);
+        }
+    }
+
+    #[test]
+    fn the_samples_do_not_depend_on_the_batch_size() {
+        let joined = |batches: Vec<Batch>| {
+            let ids: Vec<u64> = batches.iter().flat_map(|b| b.ids.clone()).collect();
+            let timesteps: Vec<i64> = batches.iter().flat_map(|b| b.timesteps.clone()).collect();
+            let noise: Vec<f32> = batches.iter().flat_map(|b| b.noise.clone()).collect();
+            let images: Vec<f32> = batches.into_iter().flat_map(|b| b.images).collect();
+            (ids, timesteps, noise, images)
+        };
+        assert!(joined(batches(12, 1000, 0..8)) == joined(batches(32, 1000, 0..3)));
+    }
+
+    #[test]
+    fn variants_with_different_timesteps_share_u() {
+        for (long, short) in batches(32, 1000, 0..3).iter().zip(batches(32, 250, 0..3)) {
+            let quarter: Vec<i64> = long.timesteps.iter().map(|t| t / 4).collect();
+            assert_eq!(quarter, short.timesteps);
+            assert!(long.images == short.images && long.noise == short.noise);
+        }
+    }
+
+    #[test]
+    fn images_are_scaled_to_minus_one_to_one_and_every_epoch_holds_each_once() {
+        let split = shapes(50);
+        let all = batches(10, 100, 0..5);
+        let mut ids: Vec<u64> = all.iter().flat_map(|batch| batch.ids.clone()).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, (0..50).map(|i| split.image_id(i)).collect::<Vec<_>>());
+        let batch = &all[0];
+        let source = (0..50).find(|&i| split.image_id(i) == batch.ids[0]).unwrap();
+        for (scaled, &byte) in batch.images.iter().zip(split.image(source)) {
+            assert_eq!(*scaled, f32::from(byte) / 127.5 - 1.0);
+            assert!((-1.0..=1.0).contains(scaled));
+        }
+    }
+
+    #[test]
+    fn timesteps_stay_below_t_for_the_largest_u() {
+        let largest = 1.0 - f64::EPSILON / 2.0;
+        for timesteps in (1..5000).chain([1 << 20, (1 << 20) + 1]) {
+            assert_eq!(timestep(largest, timesteps), timesteps as i64 - 1);
+            assert_eq!(timestep(0.0, timesteps), 0);
+        }
+    }
+
+    #[test]
+    fn a_plan_of_nothing_is_refused() {
+        for (batch_size, timesteps) in [(0, 10), (4, 0)] {
+            let plan = BatchPlan { seed: 0, batch_size, timesteps };
+            assert!(matches!(Batcher::new(shapes(4), plan), Err(Error::Batch { .. })));
+        }
+    }
+}

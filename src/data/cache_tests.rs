@@ -1,0 +1,153 @@
+//! Tests of the cache with a reader that counts how often it is read.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use super::*;
+use crate::data::reader::{Images, Shape};
+
+/// Images of counted bytes; `decoded` counts how often a part was started.
+#[derive(Default)]
+struct Counted {
+    decoded: Cell<usize>,
+    version: u32,
+}
+
+struct Counter(u8);
+
+impl Images for Counter {
+    fn next(&mut self, pixels: &mut [u8]) -> Result<u64, Error> {
+        pixels.fill(self.0);
+        self.0 += 1;
+        Ok(1000 + u64::from(self.0))
+    }
+}
+
+impl Reader for Counted {
+    fn name(&self) -> &'static str {
+        "counted"
+    }
+
+    fn identity(&self) -> String {
+        self.version.to_string()
+    }
+
+    fn count(&self, part: Part) -> usize {
+        if part == Part::Train { 5 } else { 2 }
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::square(3, 4)
+    }
+
+    fn images<'a>(&'a self, part: Part) -> Result<Box<dyn Images + 'a>, Error> {
+        self.decoded.set(self.decoded.get() + 1);
+        Ok(Box::new(Counter(if part == Part::Train { 0 } else { 100 })))
+    }
+}
+
+fn cache_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("cache").join(file_name(&Counted::default()))
+}
+
+fn assert_whole(store: &Store) {
+    let images: Vec<(u64, Vec<u8>)> = (0..7).map(|row| (store.id(row), store.image(row).to_vec())).collect();
+    let expected = [0, 1, 2, 3, 4, 100, 101].map(|v: u8| (1001 + u64::from(v), vec![v; 48]));
+    assert_eq!(images, expected);
+}
+
+#[test]
+fn the_second_opening_decodes_nothing_and_gives_the_same_images() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let reader = Counted::default();
+    let (first, notes) = open(&reader, data_dir.path()).unwrap();
+    assert_eq!((reader.decoded.get(), notes), (2, vec![]));
+    let (second, notes) = open(&reader, data_dir.path()).unwrap();
+    assert_eq!((reader.decoded.get(), notes), (2, vec![]));
+    assert_whole(&first);
+    assert_whole(&second);
+    assert_eq!(first.content_hash(), second.content_hash());
+    assert_eq!(fs::read_dir(data_dir.path().join("cache")).unwrap().count(), 1, "no temporary file stays");
+}
+
+#[test]
+fn another_source_is_another_file() {
+    let data_dir = tempfile::tempdir().unwrap();
+    for version in [0, 1, 0, 1] {
+        open(&Counted { version, ..Counted::default() }, data_dir.path()).unwrap();
+    }
+    assert_eq!(fs::read_dir(data_dir.path().join("cache")).unwrap().count(), 2);
+}
+
+#[test]
+fn a_damaged_byte_anywhere_and_a_truncation_are_noticed_and_repaired() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let reader = Counted::default();
+    open(&reader, data_dir.path()).unwrap();
+    let path = cache_file(data_dir.path());
+    let whole = fs::read(&path).unwrap();
+    let flipped = (0..whole.len()).step_by(7).map(|i| {
+        let mut bytes = whole.clone();
+        bytes[i] ^= 0x10;
+        bytes
+    });
+    let cut = [0, 1, HEADER_BYTES, whole.len() - 1].map(|length| whole[..length].to_vec());
+    for bytes in flipped.chain(cut) {
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, bytes).unwrap();
+        let (store, notes) = open(&reader, data_dir.path()).unwrap();
+        assert_whole(&store);
+        assert!(notes[0].contains("is unusable") && notes.len() == 1, "{notes:?}");
+        assert_eq!(fs::read(&path).unwrap(), whole);
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_means_memory_and_a_note() {
+    let data_dir = tempfile::tempdir().unwrap();
+    // A file where the folder should be stops every user, root included.
+    fs::write(data_dir.path().join("cache"), "").unwrap();
+    let (store, notes) = open(&Counted::default(), data_dir.path()).unwrap();
+    assert_whole(&store);
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(notes[1].ends_with("every run decodes the images into its own memory"), "{notes:?}");
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (cached, _) = open(&Counted::default(), elsewhere.path()).unwrap();
+    assert_eq!(cached.content_hash(), store.content_hash());
+}
+
+#[test]
+fn racing_processes_all_get_whole_images() {
+    for _ in 0..20 {
+        let data_dir = tempfile::tempdir().unwrap();
+        let start = std::sync::Barrier::new(6);
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    start.wait();
+                    let (store, notes) = open(&Counted::default(), data_dir.path()).unwrap();
+                    assert_whole(&store);
+                    assert_eq!(notes, Vec::<String>::new());
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(data_dir.path().join("cache")).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn a_temporary_file_of_a_killed_process_is_removed_once_it_is_old() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let folder = data_dir.path().join("cache");
+    fs::create_dir(&folder).unwrap();
+    let [old, young] = ["old.partial", "young.partial"].map(|name| folder.join(name));
+    for path in [&old, &young] {
+        fs::write(path, "").unwrap();
+    }
+    let file = File::options().write(true).open(&old).unwrap();
+    file.set_modified(SystemTime::now() - 2 * STALE_AFTER).unwrap();
+    open(&Counted::default(), data_dir.path()).unwrap();
+    assert_eq!((old.exists(), young.exists()), (false, true));
+}

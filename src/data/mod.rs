@@ -1,0 +1,37 @@
+//! Data: images on the host, and every random number of a run. No tensor is named here.
+//!
+//! ```text
+//! reader (shapes, mnist) -> cache -> store -> split -> batch -> prefetch -> trainer
+//!                                                        ^
+//!                                            order, random (pure functions)
+//! ```
+//!
+//! In: `[data]` and the data folder. Out: a [`DataSet`] of three [`Split`]s of 8-bit images, and
+//! [`Batch`]es that a thread of [`Prefetch`] makes ahead. Which image, which noise and which timestep a
+//! step sees is a function of (seed, step): nothing here has a state that a checkpoint would have to save.
+
+mod batch;
+mod cache;
+mod dataset;
+mod error;
+mod fit;
+mod idx;
+mod mnist;
+mod order;
+mod prefetch;
+mod random;
+mod reader;
+mod shapes;
+mod split;
+mod store;
+mod stream;
+
+pub use batch::{Batch, BatchPlan, Batcher};
+pub use dataset::{DataSet, check, open};
+pub use error::Error;
+pub use order::Order;
+pub use prefetch::Prefetch;
+pub use random::{Draw, Stream};
+pub use reader::Shape;
+pub use split::Split;
+pub use stream::{eval_noise, sample_noise, uniform_fill};
