@@ -1,0 +1,37 @@
+//! The columns of every log, in one place. Renaming or adding one is a new format of the run tree.
+
+use std::path::PathBuf;
+
+use super::RunDir;
+
+/// Columns of `metrics.csv`; q1 to q4 are the quartiles of t.
+pub const METRICS_HEADER: &[&str] = &[
+    "step",
+    "epoch",
+    "images",
+    "loss",
+    "loss_q1",
+    "loss_q2",
+    "loss_q3",
+    "loss_q4",
+    "grad_norm",
+    "learning_rate",
+    "ema_decay",
+];
+/// Columns of `timing.csv`; `seconds` leaves out evaluation and sampling.
+pub const TIMING_HEADER: &[&str] =
+    &["step", "seconds", "images_per_second", "data_wait_seconds", "peak_memory_bytes"];
+/// Columns of `eval.csv`; `weights` is `raw` or `ema-<decay>`.
+pub const EVAL_HEADER: &[&str] = &["step", "weights", "loss", "denoise_score", "denoise_bits", "images"];
+/// Columns of `levels.csv`: the held-out denoising curve, one row a noise level.
+pub const LEVELS_HEADER: &[&str] = &["step", "weights", "k", "t", "log_snr", "eps_mse", "x0_mse", "n", "se"];
+
+/// The logs whose marks a checkpoint keeps, by file name, with their headers.
+pub fn logs_of(run: &RunDir) -> [(PathBuf, &'static [&'static str]); 4] {
+    [
+        (run.metrics_path(), METRICS_HEADER),
+        (run.timing_path(), TIMING_HEADER),
+        (run.eval_path(), EVAL_HEADER),
+        (run.levels_path(), LEVELS_HEADER),
+    ]
+}

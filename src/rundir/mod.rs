@@ -1,0 +1,34 @@
+//! The run tree: the only channel between launcher, worker and report.
+//!
+//! Nothing here knows what is trained. `layout` names every path; `status`, `csv_log`, `manifest` and
+//! `checkpoint` are the files a worker writes; `lock` says who owns a folder; `files` is the one seam
+//! through which bytes that matter reach the disk; `format` holds the versions.
+
+pub mod checkpoint;
+pub mod columns;
+pub mod csv_log;
+mod error;
+pub mod files;
+pub mod format;
+pub mod layout;
+pub mod lock;
+pub mod manifest;
+mod overrides;
+pub mod process;
+pub mod provenance;
+pub mod status;
+pub mod summary;
+pub mod text;
+mod walk;
+
+pub use checkpoint::{Checkpoint, Latest};
+pub use columns::{EVAL_HEADER, LEVELS_HEADER, METRICS_HEADER, TIMING_HEADER};
+pub use csv_log::{Cell, CsvLog, Mark};
+pub use error::RunDirError;
+pub use layout::{ExperimentDir, RunDir};
+pub use lock::{ExperimentLock, Held, RunLock, owner_is_alive};
+pub use manifest::{Best, Manifest, ManifestMeta, Owner};
+pub use overrides::Overrides;
+pub use process::Process;
+pub use status::{State, Status};
+pub use walk::{Damage, FoundRun, Located};
