@@ -1,0 +1,202 @@
+//! What a variant will cost and cover, worked out before it is trained, and what a user should know about it.
+//!
+//! In: a resolved configuration. Out: [`Facts`] (parameters, operations, ends of the noise schedule) and
+//! notes: settings that are allowed but do not do what one might expect.
+
+use std::collections::HashMap;
+
+use crate::config::{Config, Data, Diffusion, EmaKind, Model, NoiseSchedule};
+use crate::diffusion::Schedule;
+use crate::sizing;
+
+/// Noise levels that the held-out denoising metrics integrate over, as log-SNR λ.
+const SCORED_LOG_SNR: (f64, f64) = (-6.0, 6.0);
+
+/// Both ends of a noise schedule.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScheduleFacts {
+    /// ᾱ at the first timestep.
+    pub alpha_bar_first: f64,
+    /// ᾱ at the last timestep: the share of the image's variance left in what sampling starts from.
+    pub alpha_bar_last: f64,
+    /// Log-SNR λ at the first timestep, the highest.
+    pub log_snr_first: f64,
+    /// Log-SNR λ at the last timestep, the lowest.
+    pub log_snr_last: f64,
+}
+
+/// What is known about a variant beforehand.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Facts {
+    /// Trainable parameters.
+    pub(crate) parameters: u64,
+    /// Operations of one forward and backward pass over one image.
+    pub(crate) train_flops_per_image: u64,
+    /// Ends of the noise schedule.
+    pub(crate) schedule: ScheduleFacts,
+    /// Settings that do not do what one might expect, each a sentence.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Computes facts, each schedule once however many variants share it, and a network once for as long as the
+/// following variants have the same.
+#[derive(Default)]
+pub(crate) struct FactsBook {
+    network: Option<Network>,
+    schedules: HashMap<ScheduleKey, Result<ScheduleFacts, String>>,
+}
+
+struct Network {
+    model: Model,
+    data: Data,
+    parameters: u64,
+    train_flops_per_image: u64,
+}
+
+/// The settings that a schedule depends on, comparable by their bits.
+type ScheduleKey = (usize, &'static str, u64, u64, bool);
+
+impl FactsBook {
+    /// The facts of a configuration, or in words why it has no noise schedule.
+    pub(crate) fn facts(&mut self, config: &Config) -> Result<Facts, String> {
+        let schedule = self.schedule(&config.diffusion)?;
+        let network = self.network(config);
+        let (parameters, train_flops_per_image) = (network.parameters, network.train_flops_per_image);
+        let notes = [decay_note(config), coverage_note(&schedule)];
+        Ok(Facts {
+            parameters,
+            train_flops_per_image,
+            schedule,
+            notes: notes.into_iter().flatten().collect(),
+        })
+    }
+
+    fn network(&mut self, config: &Config) -> &Network {
+        let known =
+            self.network.take().filter(|known| known.model == config.model && known.data == config.data);
+        self.network.insert(known.unwrap_or_else(|| {
+            let layers = sizing::layers(&config.model, &config.data);
+            Network {
+                model: config.model.clone(),
+                data: config.data.clone(),
+                parameters: sizing::parameters_of(&layers),
+                train_flops_per_image: sizing::train_flops_of(&layers),
+            }
+        }))
+    }
+
+    fn schedule(&mut self, diffusion: &Diffusion) -> Result<ScheduleFacts, String> {
+        let shape = match diffusion.noise_schedule {
+            NoiseSchedule::Linear => "linear",
+            NoiseSchedule::Cosine => "cosine",
+        };
+        let (start, end) = (diffusion.beta_start.to_bits(), diffusion.beta_end.to_bits());
+        let key = (diffusion.timesteps, shape, start, end, diffusion.rescale_betas);
+        self.schedules.entry(key).or_insert_with(|| schedule_facts(diffusion)).clone()
+    }
+}
+
+fn schedule_facts(diffusion: &Diffusion) -> Result<ScheduleFacts, String> {
+    let schedule = Schedule::new(diffusion).map_err(|error| error.to_string())?;
+    let last = schedule.len().checked_sub(1).ok_or("diffusion.timesteps = 0 leaves nothing to denoise")?;
+    Ok(ScheduleFacts {
+        alpha_bar_first: schedule.alpha_bars[0],
+        alpha_bar_last: schedule.alpha_bars[last],
+        log_snr_first: schedule.log_snr(0),
+        log_snr_last: schedule.log_snr(last),
+    })
+}
+
+/// With warm-up β_n = min(decay, (1 + n)/(10 + n)): a run that ends before the two meet never uses `decay`,
+/// and equals every other run with a decay it never reaches.
+fn decay_note(config: &Config) -> Option<String> {
+    let EmaKind::Decay = config.ema.kind;
+    let (decay, steps) = (config.ema.decay, config.training.steps?);
+    let last_update = steps - steps % config.ema.every;
+    let binds = |step: f64| (1.0 + step) / (10.0 + step) >= decay;
+    if !config.ema.warmup || binds(last_update as f64) {
+        return None;
+    }
+    // (1 + n)/(10 + n) = decay, solved for n; rounding can leave the step on either side.
+    let solved = ((10.0 * decay - 1.0) / (1.0 - decay)).floor();
+    let first_bound = if binds(solved) { solved } else { solved + 1.0 };
+    Some(format!(
+        "ema.decay = {decay} never binds: its warm-up would reach it at step {first_bound}, after training has ended; \
+         any decay that high gives the same average"
+    ))
+}
+
+fn coverage_note(schedule: &ScheduleFacts) -> Option<String> {
+    let (lowest, highest) = SCORED_LOG_SNR;
+    let covered = schedule.log_snr_first >= highest && schedule.log_snr_last <= lowest;
+    (!covered).then(|| {
+        format!(
+            "the noise schedule does not cover log-SNR {highest} to {lowest}: denoise_score and denoise_bits will be \
+             empty"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{LossType, PredictionType};
+    use crate::plan::fixture::base_config;
+
+    fn diffusion(noise_schedule: NoiseSchedule, timesteps: usize) -> Diffusion {
+        Diffusion {
+            timesteps,
+            noise_schedule,
+            beta_start: 1e-4,
+            beta_end: 0.02,
+            rescale_betas: timesteps != 1000,
+            prediction_type: PredictionType::Epsilon,
+            loss_type: LossType::Mse,
+        }
+    }
+
+    #[test]
+    fn the_usual_schedules_cover_the_scored_noise_levels() {
+        for shape in [NoiseSchedule::Linear, NoiseSchedule::Cosine] {
+            let facts = schedule_facts(&diffusion(shape, 1000)).unwrap();
+            assert_eq!(coverage_note(&facts), None, "{facts:?}");
+        }
+        let linear = schedule_facts(&diffusion(NoiseSchedule::Linear, 1000)).unwrap();
+        assert!((linear.alpha_bar_first - 0.9999).abs() < 1e-12);
+        assert!((linear.alpha_bar_last - 4.0e-5).abs() < 5e-7);
+    }
+
+    #[test]
+    fn a_short_chain_that_starts_too_noisy_is_noted() {
+        let facts = schedule_facts(&diffusion(NoiseSchedule::Linear, 25)).unwrap();
+        assert_eq!(
+            coverage_note(&facts).unwrap(),
+            "the noise schedule does not cover log-SNR 6 to -6: denoise_score and denoise_bits will be empty"
+        );
+    }
+
+    #[test]
+    fn a_decay_that_the_warm_up_never_reaches_is_noted() {
+        let mut config = base_config();
+        config.training.steps = Some(300);
+        config.ema.decay = 0.999;
+        assert_eq!(
+            decay_note(&config).unwrap(),
+            "ema.decay = 0.999 never binds: its warm-up would reach it at step 8990, after training has ended; \
+             any decay that high gives the same average"
+        );
+        config.training.steps = Some(8990);
+        assert_eq!(decay_note(&config), None);
+        config.training.steps = Some(8989);
+        assert!(decay_note(&config).is_some());
+        config.ema.warmup = false;
+        assert_eq!(decay_note(&config), None);
+    }
+
+    #[test]
+    fn a_schedule_that_reaches_one_is_refused_in_words() {
+        let mut book = FactsBook::default();
+        let message = book.schedule(&diffusion(NoiseSchedule::Linear, 10)).unwrap_err();
+        assert!(message.contains("must stay below 1"), "{message}");
+    }
+}

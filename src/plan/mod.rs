@@ -1,0 +1,34 @@
+//! From one experiment to its variants: expanded, checked, named and priced, before anything is started.
+//!
+//! ```text
+//! [sweep] -> sweep_table -> sweep (points) -> resolve (Config, facts) -> merge (identity, name) -> Plan
+//!                                                                                                  |
+//!                                                      record (plan.json), request (request/), progress
+//! ```
+//!
+//! [`Plan::build`] writes nothing; [`write_record`] and [`record_request`] are for whoever starts the runs.
+
+mod axis;
+mod build;
+mod facts;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod folders;
+mod identity;
+mod merge;
+mod name;
+mod progress;
+mod record;
+mod request;
+mod resolve;
+mod sweep;
+mod sweep_table;
+mod variant;
+
+pub use build::{Duplicate, Plan, PlannedRun};
+pub use facts::ScheduleFacts;
+pub(crate) use name::short_float;
+pub use progress::{Progress, RunState, run_state, variant_state};
+pub use record::write_record;
+pub use request::record_request;
+pub use variant::Variant;
