@@ -1,0 +1,166 @@
+//! Layers that own weights: linear, convolution and group norm, each named and laid out as in PyTorch.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::ops;
+
+/// How a tensor starts (PyTorch's defaults for its layers).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// Uniform in ±bound; 1/√fan-in is kaiming-uniform with a = √5.
+    Uniform(f64),
+    /// All ones.
+    Ones,
+    /// All zeros.
+    Zeros,
+}
+
+/// Gives the values of the tensor of a name and shape, row-major.
+pub type Fill<'a, E> = dyn FnMut(&str, &[usize], Init) -> Result<Vec<f32>, E> + 'a;
+
+/// Makes tensors by name while a network is put together.
+pub(super) struct Builder<'a, E> {
+    pub(super) device: &'a Device,
+    pub(super) fill: &'a mut Fill<'a, E>,
+}
+
+impl<E> Builder<'_, E> {
+    fn tensor<const D: usize>(
+        &mut self,
+        name: String,
+        shape: [usize; D],
+        init: Init,
+    ) -> Result<Param<Tensor<D>>, E> {
+        let values = (self.fill)(&name, &shape, init)?;
+        Ok(Param::from_data(TensorData::new(values, shape), self.device))
+    }
+}
+
+/// `y = x·Wᵀ + b`.
+#[derive(Module, Debug)]
+pub(super) struct Linear {
+    weight: Param<Tensor<2>>,
+    bias: Param<Tensor<1>>,
+}
+
+impl Linear {
+    pub(super) fn new<E>(
+        builder: &mut Builder<'_, E>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self, E> {
+        let init = Init::Uniform((inputs as f64).powf(-0.5));
+        Ok(Self {
+            weight: builder.tensor(format!("{name}.weight"), [outputs, inputs], init)?,
+            bias: builder.tensor(format!("{name}.bias"), [outputs], init)?,
+        })
+    }
+
+    pub(super) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        ops::linear(x, self.weight.val(), self.bias.val())
+    }
+}
+
+/// A square convolution.
+#[derive(Module, Debug)]
+pub(super) struct Conv2d {
+    weight: Param<Tensor<4>>,
+    bias: Param<Tensor<1>>,
+    stride: usize,
+    padding: [usize; 2],
+}
+
+impl Conv2d {
+    /// A 3×3 convolution that keeps the resolution.
+    pub(super) fn same<E>(
+        builder: &mut Builder<'_, E>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self, E> {
+        Self::new(builder, name, [inputs, outputs], 3, 1, [1, 1])
+    }
+
+    /// A 1×1 convolution.
+    pub(super) fn pointwise<E>(
+        builder: &mut Builder<'_, E>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self, E> {
+        Self::new(builder, name, [inputs, outputs], 1, 1, [0, 0])
+    }
+
+    /// A 3×3 convolution that halves the resolution; padding 0 adds one zero row right and bottom only.
+    pub(super) fn halving<E>(
+        builder: &mut Builder<'_, E>,
+        name: &str,
+        channels: usize,
+        padding: usize,
+    ) -> Result<Self, E> {
+        let padding = if padding == 0 { [0, 1] } else { [padding, padding] };
+        Self::new(builder, name, [channels, channels], 3, 2, padding)
+    }
+
+    fn new<E>(
+        builder: &mut Builder<'_, E>,
+        name: &str,
+        [inputs, outputs]: [usize; 2],
+        kernel: usize,
+        stride: usize,
+        padding: [usize; 2],
+    ) -> Result<Self, E> {
+        let init = Init::Uniform(((inputs * kernel * kernel) as f64).powf(-0.5));
+        Ok(Self {
+            weight: builder.tensor(format!("{name}.weight"), [outputs, inputs, kernel, kernel], init)?,
+            bias: builder.tensor(format!("{name}.bias"), [outputs], init)?,
+            stride,
+            padding,
+        })
+    }
+
+    pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        ops::conv2d(x, self.weight.val(), self.bias.val(), self.stride, self.padding)
+    }
+}
+
+/// Group normalisation with a scale and a shift per channel.
+#[derive(Module, Debug)]
+pub(super) struct GroupNorm {
+    weight: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+    groups: usize,
+    eps: f64,
+}
+
+impl GroupNorm {
+    pub(super) fn new<E>(
+        builder: &mut Builder<'_, E>,
+        name: &str,
+        channels: usize,
+        groups: usize,
+        eps: f64,
+    ) -> Result<Self, E> {
+        Ok(Self {
+            weight: builder.tensor(format!("{name}.weight"), [channels], Init::Ones)?,
+            bias: builder.tensor(format!("{name}.bias"), [channels], Init::Zeros)?,
+            groups,
+            eps,
+        })
+    }
+
+    pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.apply(x, false)
+    }
+
+    /// The norm, then silu.
+    pub(super) fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
+        self.apply(x, true)
+    }
+
+    fn apply(&self, x: Tensor<4>, silu: bool) -> Tensor<4> {
+        ops::group_norm(x, self.weight.val(), self.bias.val(), self.groups, self.eps, silu)
+    }
+}

@@ -1,0 +1,15 @@
+//! The U-Net: structure and tensor names of diffusers' `UNet2DModel`, nothing about training.
+//!
+//! In: a resolved configuration and, for each tensor by name, its values. Out: a burn module whose
+//! parameter paths are the published names (`down_blocks.0.resnets.1.conv1.weight`).
+
+mod attention;
+mod block;
+mod embedding;
+mod layer;
+mod unet;
+mod weights;
+
+pub use layer::{Fill, Init};
+pub use unet::{Mode, UNet};
+pub use weights::{NamedTensor, named_gradients, named_tensors, parameter_names};

@@ -1,0 +1,75 @@
+//! Convolution, linear maps and nearest up-sampling, with PyTorch's weight layouts.
+
+use burn::backend::Dispatch;
+use burn::tensor::Tensor;
+use burn::tensor::module;
+
+use super::fused::Fused;
+
+/// 2-D cross-correlation.
+///
+/// # Shapes
+/// - `x`: `[N, C, H, W]`; `weight`: `[O, C, k, k]`; `bias`: `[O]`
+/// - `padding`: rows and columns of zeros before and after, `[before, after]`
+pub(crate) fn conv2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    stride: usize,
+    padding: [usize; 2],
+) -> Tensor<4> {
+    let [before, after] = padding;
+    let (x, inner) = match before == after {
+        true => (x, before),
+        false => (x.pad((before, after, before, after), 0.0), 0),
+    };
+    let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Fused>::conv2d(x, weight, bias, stride, inner))
+}
+
+/// `x·Wᵀ + b` over the last axis.
+///
+/// # Shapes
+/// - `x`: `[…, I]`; `weight`: `[O, I]`, as PyTorch stores it; `bias`: `[O]`
+pub(crate) fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
+    module::linear(x, weight.transpose(), Some(bias))
+}
+
+/// Repeats every pixel twice along both image axes.
+///
+/// # Shapes
+/// - `x`: `[N, C, H, W]`; returns `[N, C, 2H, 2W]`
+pub(crate) fn upsample_nearest(x: Tensor<4>) -> Tensor<4> {
+    let [n, c, h, w] = x.dims();
+    let x: Tensor<6> = x.reshape([n, c, h, 1, w, 1]);
+    x.expand([n, c, h, 2, w, 2]).reshape([n, c, 2 * h, 2 * w])
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::ops::ConvOptions;
+
+    use super::super::testing::{assert_same, random};
+    use super::*;
+
+    #[test]
+    fn the_fused_convolution_equals_burns_forward_and_backward() {
+        for (channels, out, size, kernel, stride, padding) in
+            [(3, 5, 8, 3, 1, 1), (4, 4, 9, 3, 2, 1), (6, 2, 5, 1, 1, 0), (2, 7, 7, 3, 2, 0)]
+        {
+            let inputs = [
+                random([2, channels, size, size], 1),
+                random([out, channels, kernel, kernel], 2),
+                random([out, 1, 1, 1], 3),
+            ];
+            assert_same(
+                inputs,
+                |[x, w, b]| conv2d(x, w, b.reshape([out]), stride, [padding, padding]),
+                |[x, w, b]| {
+                    let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
+                    module::conv2d(x, w, Some(b.reshape([out])), options)
+                },
+            );
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Convolution, group norm with silu, and attention by libtorch's fused kernels, forward and backward.
+//!
+//! Each is an operation of its own in burn's automatic differentiation: the forward pass keeps what libtorch's
+//! backward kernel asks for. The plain forms in `conv`, `norm` and `attention` define the results.
+
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::libtorch::TchTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, LibTorch, backend_extension};
+
+use super::native;
+
+/// Operations that libtorch has in one piece.
+#[backend_extension(LibTorch, Autodiff)]
+pub(super) trait Fused: Backend {
+    /// Square 2-D convolution with symmetric padding.
+    fn conv2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        stride: usize,
+        padding: usize,
+    ) -> FloatTensor<Self>;
+
+    /// Group norm, then silu where asked for.
+    fn group_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        groups: usize,
+        eps: f64,
+        silu: bool,
+    ) -> FloatTensor<Self>;
+
+    /// `softmax(QKᵀ/√d)·V` without materialised scores.
+    fn attention(q: FloatTensor<Self>, k: FloatTensor<Self>, v: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+impl Fused for LibTorch {
+    fn conv2d(x: TchTensor, weight: TchTensor, bias: TchTensor, stride: usize, padding: usize) -> TchTensor {
+        conv_forward(&x, &weight, &bias, stride, padding)
+    }
+
+    fn group_norm(
+        x: TchTensor,
+        weight: TchTensor,
+        bias: TchTensor,
+        groups: usize,
+        eps: f64,
+        silu: bool,
+    ) -> TchTensor {
+        norm_forward(&x, &weight, &bias, groups, eps, silu).0
+    }
+
+    fn attention(q: TchTensor, k: TchTensor, v: TchTensor) -> TchTensor {
+        TchTensor::new(tch::Tensor::scaled_dot_product_attention(
+            &q.tensor,
+            &k.tensor,
+            &v.tensor,
+            None::<tch::Tensor>,
+            0.0,
+            false,
+            None,
+            false,
+        ))
+    }
+}
+
+fn conv_forward(
+    x: &TchTensor,
+    weight: &TchTensor,
+    bias: &TchTensor,
+    stride: usize,
+    padding: usize,
+) -> TchTensor {
+    let (stride, padding) = ([stride as i64; 2], [padding as i64; 2]);
+    let bias = Some(&bias.tensor);
+    TchTensor::new(x.tensor.conv2d(&weight.tensor, bias, stride, padding, [1, 1], 1))
+}
+
+/// What the backward pass of a group norm needs beside its input.
+#[derive(Debug, Clone)]
+struct NormState {
+    /// Before silu; absent where there is no silu.
+    normalised: Option<TchTensor>,
+    mean: TchTensor,
+    rstd: TchTensor,
+}
+
+fn norm_forward(
+    x: &TchTensor,
+    weight: &TchTensor,
+    bias: &TchTensor,
+    groups: usize,
+    eps: f64,
+    silu: bool,
+) -> (TchTensor, NormState) {
+    let input = x.tensor.contiguous();
+    let (n, c, h, w) = input.size4().expect("feature maps have four axes");
+    let (y, mean, rstd) =
+        input.native_group_norm(Some(&weight.tensor), Some(&bias.tensor), n, c, h * w, groups as i64, eps);
+    let (mean, rstd) = (TchTensor::new(mean), TchTensor::new(rstd));
+    if silu {
+        let activated = TchTensor::new(y.silu());
+        (activated, NormState { normalised: Some(TchTensor::new(y)), mean, rstd })
+    } else {
+        (TchTensor::new(y), NormState { normalised: None, mean, rstd })
+    }
+}
+
+/// Registers the gradients that libtorch computed with the inputs they belong to.
+fn register(grads: &mut Gradients, nodes: [Option<NodeId>; 3], computed: native::Gradients) {
+    for (node, gradient) in nodes.into_iter().zip(computed) {
+        if let (Some(node), Some(gradient)) = (node, gradient) {
+            grads.register::<LibTorch>(node, TchTensor::new(gradient));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ConvBackward;
+
+impl Backward<LibTorch, 3> for ConvBackward {
+    type State = (TchTensor, TchTensor, [i64; 2]);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<LibTorch>(&ops.node);
+        let (x, weight, shape) = ops.state;
+        let nodes = ops.parents.map(|node| node.map(|node| node.id));
+        let wanted = nodes.map(|node| node.is_some());
+        let computed = native::conv2d_backward(&grad.tensor, &x.tensor, &weight.tensor, shape, wanted);
+        register(grads, nodes, computed);
+    }
+}
+
+#[derive(Debug)]
+struct NormBackward;
+
+impl Backward<LibTorch, 3> for NormBackward {
+    type State = (TchTensor, TchTensor, NormState, i64);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<LibTorch>(&ops.node);
+        let (x, weight, state, groups) = ops.state;
+        let grad = match &state.normalised {
+            Some(y) => y.tensor.silu_backward(&grad.tensor),
+            None => grad.tensor,
+        };
+        let nodes = ops.parents.map(|node| node.map(|node| node.id));
+        let wanted = nodes.map(|node| node.is_some());
+        let moments = [&state.mean.tensor, &state.rstd.tensor];
+        let input = x.tensor.contiguous();
+        let computed = native::group_norm_backward(&grad, &input, moments, &weight.tensor, groups, wanted);
+        register(grads, nodes, computed);
+    }
+}
+
+#[derive(Debug)]
+struct AttentionBackward;
+
+impl Backward<LibTorch, 3> for AttentionBackward {
+    /// q, k, v, the output and the log-sum-exp of the scores.
+    type State = [TchTensor; 5];
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<LibTorch>(&ops.node);
+        let [q, k, v, out, logsumexp] = ops.state.map(|saved| saved.tensor);
+        let (dq, dk, dv) = tch::Tensor::internal_scaled_dot_product_flash_attention_for_cpu_backward(
+            &grad.tensor,
+            &q,
+            &k,
+            &v,
+            &out,
+            &logsumexp,
+            0.0,
+            false,
+            None::<tch::Tensor>,
+            None,
+        );
+        let nodes = ops.parents.map(|node| node.map(|node| node.id));
+        register(grads, nodes, [Some(dq), Some(dk), Some(dv)]);
+    }
+}
+
+impl<C: CheckpointStrategy> Fused for Autodiff<LibTorch, C> {
+    fn conv2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        stride: usize,
+        padding: usize,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node(), bias.node()];
+        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+        let out = conv_forward(&x, &weight, &bias, stride, padding);
+        match ConvBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x, weight, [stride as i64, padding as i64]), out),
+            OpsKind::UnTracked(prep) => prep.finish(out),
+        }
+    }
+
+    fn group_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        groups: usize,
+        eps: f64,
+        silu: bool,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node(), bias.node()];
+        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+        let (out, state) = norm_forward(&x, &weight, &bias, groups, eps, silu);
+        match NormBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x, weight, state, groups as i64), out),
+            OpsKind::UnTracked(prep) => prep.finish(out),
+        }
+    }
+
+    /// Only for tensors in host memory: the kernel that saves what its backward pass needs is the CPU's.
+    fn attention(q: FloatTensor<Self>, k: FloatTensor<Self>, v: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [q.node(), k.node(), v.node()];
+        let (q, k, v) = (q.into_primitive(), k.into_primitive(), v.into_primitive());
+        let (out, logsumexp) = tch::Tensor::internal_scaled_dot_product_flash_attention_for_cpu(
+            &q.tensor,
+            &k.tensor,
+            &v.tensor,
+            0.0,
+            false,
+            None::<tch::Tensor>,
+            None,
+        );
+        let out = TchTensor::new(out);
+        match AttentionBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish([q, k, v, out.clone(), TchTensor::new(logsumexp)], out),
+            OpsKind::UnTracked(prep) => prep.finish(out),
+        }
+    }
+}

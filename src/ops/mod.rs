@@ -1,0 +1,21 @@
+//! Tensor operations and devices: the only place that names libtorch.
+//!
+//! Where libtorch has an operation in one piece, `fused` uses it, forward and backward; the plain form in burn
+//! defines the result, and a test beside it holds the fused one to it. `native` reaches what tch does not bind.
+
+#![expect(deprecated, reason = "burn steers towards CubeCL; the libtorch backend is this project's choice")]
+
+mod attention;
+mod conv;
+mod device;
+mod fused;
+mod native;
+mod norm;
+#[cfg(test)]
+mod testing;
+
+pub(crate) use attention::attention;
+pub(crate) use conv::{conv2d, linear, upsample_nearest};
+pub use device::{DeviceError, DeviceName};
+pub(crate) use device::{libtorch_version, open, set_threads};
+pub(crate) use norm::group_norm;

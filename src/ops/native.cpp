@@ -1,0 +1,60 @@
+// What libtorch has and tch does not bind. Each function returns null, or a message that the caller frees.
+//
+// Tensors cross as pointers to at::Tensor; results are new at::Tensor objects that the caller owns.
+
+#include <ATen/Functions.h>
+
+#include <array>
+#include <cstring>
+#include <exception>
+
+namespace {
+
+template <typename Body>
+char *guarded(Body body) {
+  try {
+    body();
+    return nullptr;
+  } catch (const std::exception &error) {
+    return strdup(error.what());
+  }
+}
+
+void put(at::Tensor **out, int index, at::Tensor tensor) {
+  out[index] = tensor.defined() ? new at::Tensor(std::move(tensor)) : nullptr;
+}
+
+}  // namespace
+
+extern "C" {
+
+// Gradients of a square 2-D convolution with bias, in the order input, weight, bias; those not wanted stay null.
+char *ablate_conv2d_backward(at::Tensor **out, const at::Tensor *grad, const at::Tensor *input,
+                             const at::Tensor *weight, int64_t stride, int64_t padding, const bool *wanted) {
+  return guarded([&] {
+    const std::array<int64_t, 1> bias{weight->size(0)};
+    const std::array<int64_t, 2> strides{stride, stride}, paddings{padding, padding}, ones{1, 1}, zeros{0, 0};
+    auto [grad_input, grad_weight, grad_bias] =
+        at::convolution_backward(*grad, *input, *weight, bias, strides, paddings, ones, /*transposed=*/false, zeros,
+                                 /*groups=*/1, {wanted[0], wanted[1], wanted[2]});
+    put(out, 0, std::move(grad_input));
+    put(out, 1, std::move(grad_weight));
+    put(out, 2, std::move(grad_bias));
+  });
+}
+
+// Gradients of native_group_norm, in the order input, weight, bias.
+char *ablate_group_norm_backward(at::Tensor **out, const at::Tensor *grad, const at::Tensor *input,
+                                 const at::Tensor *mean, const at::Tensor *rstd, const at::Tensor *weight,
+                                 int64_t groups, const bool *wanted) {
+  return guarded([&] {
+    const int64_t n = input->size(0), c = input->size(1), area = input->size(2) * input->size(3);
+    auto [grad_input, grad_weight, grad_bias] =
+        at::native_group_norm_backward(grad->contiguous(), *input, *mean, *rstd, *weight, n, c, area, groups,
+                                       {wanted[0], wanted[1], wanted[2]});
+    put(out, 0, std::move(grad_input));
+    put(out, 1, std::move(grad_weight));
+    put(out, 2, std::move(grad_bias));
+  });
+}
+}

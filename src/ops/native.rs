@@ -1,0 +1,101 @@
+//! Bindings to `native.cpp`: gradients that libtorch has and tch does not bind.
+
+use std::ffi::{CStr, c_char};
+
+use tch::Tensor;
+
+/// tch's C_tensor: an `at::Tensor`.
+type Raw = torch_sys::C_tensor;
+
+unsafe extern "C" {
+    fn ablate_conv2d_backward(
+        out: *mut *mut Raw,
+        grad: *const Raw,
+        input: *const Raw,
+        weight: *const Raw,
+        stride: i64,
+        padding: i64,
+        wanted: *const bool,
+    ) -> *mut c_char;
+    fn ablate_group_norm_backward(
+        out: *mut *mut Raw,
+        grad: *const Raw,
+        input: *const Raw,
+        mean: *const Raw,
+        rstd: *const Raw,
+        weight: *const Raw,
+        groups: i64,
+        wanted: *const bool,
+    ) -> *mut c_char;
+    fn free(pointer: *mut c_char);
+}
+
+/// Gradients of input, weight and bias; those not wanted are `None`.
+pub(super) type Gradients = [Option<Tensor>; 3];
+
+/// Backward pass of a 2-D convolution, by libtorch's own kernel.
+pub(super) fn conv2d_backward(
+    grad: &Tensor,
+    input: &Tensor,
+    weight: &Tensor,
+    [stride, padding]: [i64; 2],
+    wanted: [bool; 3],
+) -> Gradients {
+    collect(|out| {
+        // SAFETY: all pointers come from live tensors, `out` and `wanted` have the three places the callee uses.
+        unsafe {
+            ablate_conv2d_backward(
+                out,
+                grad.as_ptr(),
+                input.as_ptr(),
+                weight.as_ptr(),
+                stride,
+                padding,
+                wanted.as_ptr(),
+            )
+        }
+    })
+}
+
+/// Backward pass of `native_group_norm`; `mean` and `rstd` are what its forward pass returned.
+pub(super) fn group_norm_backward(
+    grad: &Tensor,
+    input: &Tensor,
+    [mean, rstd]: [&Tensor; 2],
+    weight: &Tensor,
+    groups: i64,
+    wanted: [bool; 3],
+) -> Gradients {
+    collect(|out| {
+        // SAFETY: as above.
+        unsafe {
+            ablate_group_norm_backward(
+                out,
+                grad.as_ptr(),
+                input.as_ptr(),
+                mean.as_ptr(),
+                rstd.as_ptr(),
+                weight.as_ptr(),
+                groups,
+                wanted.as_ptr(),
+            )
+        }
+    })
+}
+
+/// Runs a call that fills three places and takes the tensors over.
+fn collect(call: impl FnOnce(*mut *mut Raw) -> *mut c_char) -> Gradients {
+    let mut out = [std::ptr::null_mut(); 3];
+    let message = call(out.as_mut_ptr());
+    if !message.is_null() {
+        // SAFETY: the callee returns a string from strdup, ours to read and to free once.
+        let text = unsafe {
+            let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+            free(message);
+            text
+        };
+        panic!("libtorch: {text}");
+    }
+    // SAFETY: a pointer that is not null is a new at::Tensor that nobody else owns.
+    out.map(|raw| (!raw.is_null()).then(|| unsafe { Tensor::from_ptr(raw) }))
+}
