@@ -1,0 +1,221 @@
+//! Held-out evaluation: the denoising curve and the objective's own loss, on the same images, timesteps and
+//! noise for every variant, seed and step.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::config::{Config, LossType, PredictionType};
+use crate::data::{Draw, Split, eval_noise};
+use crate::diffusion::Schedule;
+use crate::diffusion::curve::{self, Node, Scores};
+use crate::diffusion::objective::read;
+use crate::model::{Mode, UNet};
+
+/// During training an image is measured at every fourth node, so that all nodes are covered at a quarter of
+/// the cost.
+const STRIDE: i64 = 4;
+
+/// One evaluation of one set of weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// Mean loss of the training objective.
+    pub loss: f64,
+    /// The curve, reduced.
+    pub scores: Scores,
+    /// The curve itself.
+    pub levels: Vec<Level>,
+    /// Images used.
+    pub images: usize,
+}
+
+/// One measured node of the curve.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Level {
+    /// Where it is.
+    pub node: Node,
+    /// Mean over images of the mean squared error of ε̂.
+    pub eps_mse: f64,
+    /// The same of x̂0.
+    pub x0_mse: f64,
+    /// Images measured here.
+    pub n: usize,
+    /// Standard error of `eps_mse` over images.
+    pub se: f64,
+}
+
+/// The fixed questions that every network is asked.
+pub(super) struct Evaluator<'a> {
+    split: &'a Split,
+    schedule: &'a Schedule,
+    prediction: PredictionType,
+    loss: LossType,
+    /// Positions of the images in the split, in hash order.
+    images: Vec<usize>,
+    nodes: Vec<Node>,
+    shape: [usize; 3],
+    batch: usize,
+    device: Device,
+}
+
+/// One image at one timestep.
+struct Question {
+    clean: Vec<f32>,
+    noise: Vec<f32>,
+    t: usize,
+}
+
+/// Errors of one answer, means over its elements.
+#[derive(Clone, Copy)]
+struct Answer {
+    eps: f64,
+    x0: f64,
+    loss: f64,
+}
+
+impl<'a> Evaluator<'a> {
+    /// Prepares the questions; `batch` is how many are asked at once.
+    pub(super) fn new(
+        config: &Config,
+        schedule: &'a Schedule,
+        split: &'a Split,
+        batch: usize,
+        device: &Device,
+    ) -> Self {
+        let size = config.data.image_size;
+        Self {
+            split,
+            schedule,
+            prediction: config.diffusion.prediction_type,
+            loss: config.diffusion.loss_type,
+            images: split.hash_order(config.evaluation.images),
+            nodes: curve::nodes(schedule),
+            shape: [config.data.in_channels, size, size],
+            batch,
+            device: device.clone(),
+        }
+    }
+
+    /// Measures a network; dropout is off and nothing is recorded for gradients.
+    pub(super) fn evaluate(&self, network: &UNet) -> Evaluation {
+        let network = network.valid();
+        let pairs: Vec<(usize, usize)> = (0..self.nodes.len())
+            .flat_map(|node| self.images_at(node).map(move |image| (node, image)))
+            .collect();
+        let questions = pairs.iter().map(|(node, image)| self.at_node(*node, *image));
+        let answers = self.ask(&network, questions);
+        let levels: Vec<Level> = (0..self.nodes.len())
+            .filter_map(|node| {
+                let here = pairs.iter().zip(&answers).filter(|(pair, _)| pair.0 == node);
+                level(self.nodes[node], here.map(|(_, answer)| *answer).collect())
+            })
+            .collect();
+        let points: Vec<(f64, f64)> =
+            levels.iter().map(|level| (level.node.log_snr, level.eps_mse)).collect();
+        Evaluation {
+            loss: self.objective_loss(&network),
+            scores: curve::scores(&points),
+            levels,
+            images: self.images.len(),
+        }
+    }
+
+    fn images_at(&self, node: usize) -> impl Iterator<Item = usize> {
+        let residue = self.nodes[node].k.rem_euclid(STRIDE);
+        (0..self.images.len()).filter(move |image| *image as i64 % STRIDE == residue)
+    }
+
+    /// The training loss, each image at its own drawn timestep.
+    fn objective_loss(&self, network: &UNet) -> f64 {
+        let questions = (0..self.images.len()).map(|image| {
+            let (clean, id) = self.clean(image);
+            let mut draw = Draw::new(id, "eval/loss", 0);
+            let t = (draw.uniform() * self.schedule.len() as f64) as usize;
+            let mut noise = vec![0.0; clean.len()];
+            draw.normal_fill(&mut noise);
+            Question { clean, noise, t }
+        });
+        let answers = self.ask(network, questions);
+        answers.iter().map(|answer| answer.loss).sum::<f64>() / answers.len() as f64
+    }
+
+    fn at_node(&self, node: usize, image: usize) -> Question {
+        let (clean, id) = self.clean(image);
+        let mut noise = vec![0.0; clean.len()];
+        let Node { k, t, .. } = self.nodes[node];
+        // The outermost nodes are numbered −1 and 33; as u64 each k is still a number of its own.
+        eval_noise(id, k as u64, &mut noise);
+        Question { clean, noise, t }
+    }
+
+    fn clean(&self, image: usize) -> (Vec<f32>, u64) {
+        let position = self.images[image];
+        let bytes = self.split.image(position);
+        (bytes.iter().map(|byte| f32::from(*byte) / 127.5 - 1.0).collect(), self.split.image_id(position))
+    }
+
+    fn ask(&self, network: &UNet, questions: impl Iterator<Item = Question>) -> Vec<Answer> {
+        let questions: Vec<Question> = questions.collect();
+        questions.chunks(self.batch).flat_map(|chunk| self.ask_batch(network, chunk)).collect()
+    }
+
+    /// Noises in f64, asks in f32, compares in f64 (host–device sync).
+    fn ask_batch(&self, network: &UNet, questions: &[Question]) -> Vec<Answer> {
+        let [c, h, w] = self.shape;
+        let mut noised = Vec::with_capacity(questions.len() * c * h * w);
+        for question in questions {
+            let alpha_bar = self.schedule.alpha_bars[question.t];
+            let (signal, spread) = (alpha_bar.sqrt(), (1.0 - alpha_bar).sqrt());
+            noised.extend(
+                question
+                    .clean
+                    .iter()
+                    .zip(&question.noise)
+                    .map(|(x0, eps)| (signal * f64::from(*x0) + spread * f64::from(*eps)) as f32),
+            );
+        }
+        let x = TensorData::new(noised.clone(), [questions.len(), c, h, w]);
+        let t: Vec<f32> = questions.iter().map(|question| question.t as f32).collect();
+        let t = Tensor::from_data(TensorData::new(t, [questions.len()]), &self.device);
+        let predicted = network.forward(Tensor::from_data(x, &self.device), t, Mode::Eval);
+        let predicted: Vec<f32> = predicted.into_data().try_into_vec().expect("the network works in f32");
+        let size = c * h * w;
+        questions
+            .iter()
+            .zip(noised.chunks(size).zip(predicted.chunks(size)))
+            .map(|(question, (noised, predicted))| self.compare(question, noised, predicted))
+            .collect()
+    }
+
+    fn compare(&self, question: &Question, noised: &[f32], predicted: &[f32]) -> Answer {
+        let alpha_bar = self.schedule.alpha_bars[question.t];
+        let (signal, spread) = (alpha_bar.sqrt(), (1.0 - alpha_bar).sqrt());
+        let mut sum = Answer { eps: 0.0, x0: 0.0, loss: 0.0 };
+        for (i, (xt, output)) in noised.iter().zip(predicted).enumerate() {
+            let (x0, eps) = (f64::from(question.clean[i]), f64::from(question.noise[i]));
+            let reading = read(self.prediction, f64::from(*output), f64::from(*xt), alpha_bar);
+            let target = match self.prediction {
+                PredictionType::Epsilon => eps,
+                PredictionType::V => signal * eps - spread * x0,
+            };
+            let LossType::Mse = self.loss;
+            sum.eps += (reading.eps - eps).powi(2);
+            sum.x0 += (reading.x0 - x0).powi(2);
+            sum.loss += (f64::from(*output) - target).powi(2);
+        }
+        let elements = noised.len() as f64;
+        Answer { eps: sum.eps / elements, x0: sum.x0 / elements, loss: sum.loss / elements }
+    }
+}
+
+/// Mean and standard error at a node; `None` where too few images leave it unmeasured.
+fn level(node: Node, answers: Vec<Answer>) -> Option<Level> {
+    let n = answers.len();
+    if n == 0 {
+        return None;
+    }
+    let mean = |of: fn(&Answer) -> f64| answers.iter().map(of).sum::<f64>() / n as f64;
+    let eps_mse = mean(|answer| answer.eps);
+    let squares: f64 = answers.iter().map(|answer| (answer.eps - eps_mse).powi(2)).sum();
+    let se = if n > 1 { (squares / (n - 1) as f64 / n as f64).sqrt() } else { 0.0 };
+    Some(Level { node, eps_mse, x0_mse: mean(|answer| answer.x0), n, se })
+}

@@ -1,0 +1,123 @@
+//! What one training is given and gives back.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use super::evaluation::Evaluator;
+use super::trainer::Trainer;
+use crate::config::Config;
+use crate::data::DataSet;
+use crate::diffusion::Schedule;
+use crate::ops;
+use crate::rundir::{Owner, RunDir};
+
+/// Choices that can change a bit of the result: made once per run and kept by every attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Execution {
+    /// Threads inside one operation.
+    pub threads: usize,
+    /// Questions per forward pass of an evaluation.
+    pub evaluation_batch: usize,
+    /// Images per forward pass of a sampler.
+    pub sampling_batch: usize,
+}
+
+/// Everything one training needs.
+pub struct Job<'a> {
+    /// The run folder.
+    pub run: &'a RunDir,
+    /// Its resolved configuration.
+    pub config: &'a Config,
+    /// Whose checkpoints count.
+    pub owner: Owner,
+    /// How it is executed.
+    pub execution: Execution,
+    /// Number of this attempt, for rewound rows.
+    pub attempt: u32,
+    /// Raised when the step in progress should be the last.
+    pub stop: &'a AtomicBool,
+    /// Told about progress, about twice a second.
+    pub report: &'a mut dyn FnMut(Progress) -> Result<(), Error>,
+}
+
+/// Where training stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Completed optimizer steps.
+    pub step: u64,
+    /// Mean loss since the last row of `metrics.csv`.
+    pub loss: Option<f64>,
+    /// Speed since the last report.
+    pub images_per_second: Option<f64>,
+}
+
+/// How training ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// All steps are done and checkpointed.
+    Done,
+    /// Asked to stop; the state after this step is checkpointed.
+    Stopped {
+        /// Completed steps.
+        step: u64,
+    },
+}
+
+/// Optimizer steps of a whole run over `images` training images.
+pub(super) fn total_steps(config: &Config, images: usize) -> u64 {
+    let training = &config.training;
+    match (training.steps, training.epochs) {
+        (Some(steps), _) => steps,
+        (None, epochs) => (epochs.unwrap_or(0) * images as u64).div_ceil(training.batch_size as u64),
+    }
+}
+
+/// What a run stands on: a device and the images, opened before the first step.
+pub struct Prepared {
+    pub(super) device: Device,
+    /// The device that `auto` became.
+    pub device_name: ops::DeviceName,
+    pub(super) data: Arc<DataSet>,
+}
+
+impl Prepared {
+    /// Opens device and data.
+    ///
+    /// # Errors
+    /// When the machine lacks the device or a file of the data set.
+    pub fn open(config: &Config) -> Result<Self, Error> {
+        let (device_name, device) = super::open_device(config.runtime.device)?;
+        let data = Arc::new(crate::data::open(&config.data, &config.runtime.data_dir)?);
+        for note in &data.notes {
+            tracing::warn!(note, "data");
+        }
+        Ok(Self { device, device_name, data })
+    }
+
+    /// Hash of all images and their split.
+    pub fn data_fingerprint(&self) -> &str {
+        &self.data.fingerprint
+    }
+
+    /// Optimizer steps of the whole run.
+    pub fn total_steps(&self, config: &Config) -> u64 {
+        total_steps(config, self.data.train.len())
+    }
+
+    /// Trains until done or stopped, from the newest checkpoint that verifies.
+    ///
+    /// # Errors
+    /// When the loss stops being finite, data cannot be read or a file cannot be written; what was checkpointed
+    /// stays.
+    pub fn train(&self, job: Job<'_>) -> Result<Outcome, Error> {
+        ops::set_threads(job.execution.threads);
+        let schedule = Schedule::new(&job.config.diffusion)?;
+        let batch = job.execution.evaluation_batch;
+        let evaluator = Evaluator::new(job.config, &schedule, &self.data.val, batch, &self.device);
+        Trainer::open(job, self, &schedule, &evaluator)?.run()
+    }
+}

@@ -1,0 +1,114 @@
+//! Training: one visible loop, and what it keeps.
+//!
+//! In: a run folder, its configuration and its data. Out: rows, checkpoints and sample grids in that folder.
+//! `job` is what it is asked; `trainer` is the loop; `step` one optimizer step; `state` what a checkpoint saves; `recorder` the CSVs.
+
+mod ema;
+mod evaluation;
+mod job;
+mod optimizer;
+mod parameters;
+mod recorder;
+mod sampling;
+mod state;
+mod step;
+mod tally;
+mod tensors;
+mod trainer;
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use thiserror::Error;
+
+use crate::{config, ops};
+
+pub use ema::label as ema_label;
+pub use evaluation::{Evaluation, Level};
+pub use job::{Execution, Job, Outcome, Prepared, Progress};
+pub(crate) use sampling::{SampleRequest, sample_to};
+pub use tensors::TensorsError;
+
+/// Opens `runtime.device`; says what `auto` became.
+fn open_device(wanted: config::Device) -> Result<(ops::DeviceName, Device), ops::DeviceError> {
+    ops::open(match wanted {
+        config::Device::Auto => ops::DeviceName::Auto,
+        config::Device::Cpu => ops::DeviceName::Cpu,
+        config::Device::Cuda(index) => ops::DeviceName::Cuda(index),
+        config::Device::Mps => ops::DeviceName::Mps,
+    })
+}
+
+/// Version of the libtorch this program was built against.
+pub fn libtorch_version() -> &'static str {
+    ops::libtorch_version()
+}
+
+/// Why training stopped short.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The run folder.
+    #[error(transparent)]
+    RunDir(#[from] crate::rundir::RunDirError),
+    /// The data set.
+    #[error(transparent)]
+    Data(#[from] crate::data::Error),
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] crate::ops::DeviceError),
+    /// The noise schedule.
+    #[error(transparent)]
+    Schedule(#[from] crate::diffusion::ScheduleError),
+    /// A weights file.
+    #[error(transparent)]
+    Tensors(#[from] TensorsError),
+    /// A file of a checkpoint.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The small numbers of a checkpoint.
+    #[error("{} is not readable: {source}", path.display())]
+    Progress {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The loss stopped being a number.
+    #[error(
+        "the loss is not finite at step {step}; first bad tensor: {}",
+        tensor.as_deref().unwrap_or("none, the weights are still finite")
+    )]
+    Diverged {
+        /// The step it happened at.
+        step: u64,
+        /// The first parameter that is not finite.
+        tensor: Option<String>,
+    },
+    /// A sample grid.
+    #[error("cannot write {}: {source}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: image::ImageError,
+    },
+}
+
+impl Error {
+    /// Whether storage failed, so that the same command may go on once it is mended.
+    pub fn is_storage(&self) -> bool {
+        match self {
+            Error::RunDir(error) => error.is_storage(),
+            Error::Io { .. } | Error::Tensors(TensorsError::Io { .. }) => true,
+            Error::Image { source, .. } => matches!(source, image::ImageError::IoError(_)),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The four CSVs of a run, written as training goes and taken back to a checkpoint's marks on resume.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::evaluation::Evaluation;
+use super::tally::Means;
+use crate::rundir::csv_log::{self, CsvLog};
+use crate::rundir::{
+    Cell, EVAL_HEADER, LEVELS_HEADER, METRICS_HEADER, Mark, RunDir, RunDirError, TIMING_HEADER,
+};
+
+/// Open logs of a run.
+pub(super) struct Recorder {
+    metrics: CsvLog,
+    timing: CsvLog,
+    eval: CsvLog,
+    levels: CsvLog,
+}
+
+/// A row of `metrics.csv`.
+pub(super) struct MetricsRow {
+    pub(super) step: u64,
+    pub(super) epoch: f64,
+    pub(super) images: u64,
+    pub(super) means: Means,
+    pub(super) grad_norm: f64,
+    pub(super) learning_rate: f64,
+    pub(super) ema_decay: f64,
+}
+
+/// Where the time between two rows went.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Timing {
+    pub(super) training: Duration,
+    pub(super) data_wait: Duration,
+    pub(super) images: u64,
+}
+
+impl Recorder {
+    /// Opens the logs at a checkpoint's marks; without marks, at their start.
+    pub(super) fn open(
+        run: &RunDir,
+        marks: Option<&BTreeMap<String, Mark>>,
+        attempt: u32,
+    ) -> Result<Self, RunDirError> {
+        let open = |path: std::path::PathBuf, header: &[&str]| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let mark = marks.and_then(|marks| marks.get(name.as_ref()));
+            csv_log::open_at(&path, header, mark, attempt)
+        };
+        Ok(Self {
+            metrics: open(run.metrics_path(), METRICS_HEADER)?,
+            timing: open(run.timing_path(), TIMING_HEADER)?,
+            eval: open(run.eval_path(), EVAL_HEADER)?,
+            levels: open(run.levels_path(), LEVELS_HEADER)?,
+        })
+    }
+
+    /// Flushes all logs to the disk; the marks go into the checkpoint's manifest.
+    pub(super) fn marks(&mut self) -> Result<BTreeMap<String, Mark>, RunDirError> {
+        [&mut self.metrics, &mut self.timing, &mut self.eval, &mut self.levels]
+            .into_iter()
+            .map(|log| {
+                let name = log.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+                Ok((name, log.mark()?))
+            })
+            .collect()
+    }
+
+    /// One row each of `metrics.csv` and `timing.csv`.
+    pub(super) fn progress(&mut self, row: &MetricsRow, timing: Timing) -> Result<(), RunDirError> {
+        let [q1, q2, q3, q4] = row.means.quarters.map(Cell::from);
+        self.metrics.append(&[
+            row.step.into(),
+            row.epoch.into(),
+            row.images.into(),
+            row.means.loss.into(),
+            q1,
+            q2,
+            q3,
+            q4,
+            row.grad_norm.into(),
+            row.learning_rate.into(),
+            row.ema_decay.into(),
+        ])?;
+        let seconds = timing.training.as_secs_f64();
+        self.timing.append(&[
+            row.step.into(),
+            seconds.into(),
+            (timing.images as f64 / seconds).into(),
+            timing.data_wait.as_secs_f64().into(),
+            peak_memory_bytes().into(),
+        ])
+    }
+
+    /// Rows of `eval.csv` and `levels.csv` for one step: the averages, then the raw weights.
+    pub(super) fn evaluations(
+        &mut self,
+        step: u64,
+        evaluations: &[(String, Evaluation)],
+    ) -> Result<(), RunDirError> {
+        for (weights, evaluation) in evaluations {
+            let rows: Vec<[Cell<'_>; 9]> = evaluation
+                .levels
+                .iter()
+                .map(|level| {
+                    [
+                        step.into(),
+                        weights.as_str().into(),
+                        Cell::Float(level.node.k as f64),
+                        (level.node.t as u64).into(),
+                        level.node.log_snr.into(),
+                        level.eps_mse.into(),
+                        level.x0_mse.into(),
+                        (level.n as u64).into(),
+                        level.se.into(),
+                    ]
+                })
+                .collect();
+            self.levels.append_all(rows.iter().map(|row| row.as_slice()))?;
+            self.eval.append(&[
+                step.into(),
+                weights.as_str().into(),
+                evaluation.loss.into(),
+                evaluation.scores.denoise_score.into(),
+                evaluation.scores.denoise_bits.into(),
+                (evaluation.images as u64).into(),
+            ])?;
+        }
+        Ok(())
+    }
+}
+
+/// Largest resident memory of this process so far, where the system tells.
+fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}

@@ -1,0 +1,128 @@
+//! One optimizer step: micro-batches, gradient, clipping, update, average.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::ema;
+use super::optimizer::{clip, global_norm, learning_rate};
+use super::parameters::{self, Flat};
+use super::state::State;
+use crate::config::Config;
+use crate::data::{Batch, Draw};
+use crate::diffusion::Schedule;
+use crate::diffusion::objective::{Coefficients, loss_per_image};
+use crate::model::{Mode, UNet};
+
+/// What a step leaves to be recorded; tensors stay on the device until somebody asks.
+pub(super) struct Step {
+    /// Loss of each image of the batch.
+    pub(super) losses: Vec<Tensor<1>>,
+    /// Global gradient norm before clipping.
+    pub(super) norm: Tensor<1>,
+    pub(super) learning_rate: f64,
+    pub(super) ema_decay: f64,
+}
+
+/// Moves the state by one step.
+pub(super) fn step(
+    state: &mut State,
+    batch: &Batch,
+    config: &Config,
+    schedule: &Schedule,
+    device: &Device,
+) -> Step {
+    let training = &config.training;
+    let parts = training.gradient_accumulation;
+    let mut total: Option<Flat> = None;
+    let mut losses = Vec::with_capacity(parts);
+    for part in 0..parts {
+        let key =
+            Draw::new(training.seed, "dropout", state.step * parts as u64 + part as u64).below(u64::MAX);
+        let micro = micro_batch(batch, part, parts, config, schedule, device);
+        let (loss, gradient) = backward(&state.network, micro, config, parts, key);
+        losses.push(loss);
+        total = Some(match total {
+            None => gradient,
+            Some(sum) => sum.into_iter().zip(gradient).map(|(sum, gradient)| sum + gradient).collect(),
+        });
+    }
+    let gradient = total.expect("gradient_accumulation is at least 1");
+    let norm = global_norm(&gradient);
+    let gradient =
+        if training.grad_clip > 0.0 { clip(gradient, &norm, training.grad_clip) } else { gradient };
+    let rate = learning_rate(training, state.step);
+    let weights = parameters::weights(&state.network);
+    let weights = state.optimizer.update(weights, gradient, training, rate);
+    state.step += 1;
+    if ema::is_due(&config.ema, state.step) {
+        ema::update(&mut state.average, &weights, &config.ema, state.step);
+    }
+    state.network = parameters::with_weights(state.network.clone(), weights);
+    Step { losses, norm, learning_rate: rate, ema_decay: ema::decay(&config.ema, state.step) }
+}
+
+/// Inputs of one forward pass.
+struct Micro {
+    noised: Tensor<4>,
+    target: Tensor<4>,
+    t: Tensor<1>,
+}
+
+/// Part `part` of the batch, noised, on the device.
+fn micro_batch(
+    batch: &Batch,
+    part: usize,
+    parts: usize,
+    config: &Config,
+    schedule: &Schedule,
+    device: &Device,
+) -> Micro {
+    let n = batch.timesteps.len() / parts;
+    let pixels = batch.images.len() / batch.timesteps.len();
+    let size = config.data.image_size;
+    let shape = [n, config.data.in_channels, size, size];
+    let cut = |values: &[f32]| {
+        let values = values[part * n * pixels..(part + 1) * n * pixels].to_vec();
+        Tensor::<4>::from_data(TensorData::new(values, shape), device)
+    };
+    let (x0, eps) = (cut(&batch.images), cut(&batch.noise));
+    let steps = &batch.timesteps[part * n..(part + 1) * n];
+    let coefficients = Coefficients::new(schedule, steps, device);
+    let t: Vec<f32> = steps.iter().map(|t| *t as f32).collect();
+    Micro {
+        noised: coefficients.noised(x0.clone(), eps.clone()),
+        target: coefficients.target(config.diffusion.prediction_type, x0, eps),
+        t: Tensor::from_data(TensorData::new(t, [n]), device),
+    }
+}
+
+/// Losses per image, and the gradient of their mean divided by the number of parts.
+fn backward(
+    network: &UNet,
+    micro: Micro,
+    config: &Config,
+    parts: usize,
+    dropout_key: u64,
+) -> (Tensor<1>, Flat) {
+    let prediction = network.forward(micro.noised, micro.t, Mode::Train { dropout_key });
+    let losses = loss_per_image(config.diffusion.loss_type, prediction, micro.target);
+    let mut gradients = (losses.clone().mean() / parts as f64).backward();
+    (losses.inner(), parameters::gradients(network, &mut gradients))
+}
+
+/// Name of the first parameter that holds a NaN or an infinity (host–device sync).
+pub(super) fn first_bad_tensor(network: &UNet) -> Option<String> {
+    crate::model::named_tensors(network)
+        .into_iter()
+        .find(|tensor| tensor.values.iter().any(|value| !value.is_finite()))
+        .map(|tensor| tensor.name)
+}
+
+/// Reads a one-element tensor (host–device sync).
+pub(super) fn scalar(tensor: &Tensor<1>) -> f64 {
+    f64::from(tensor.clone().into_scalar::<f32>())
+}
+
+/// Reads a vector (host–device sync).
+pub(super) fn to_host(tensor: Tensor<1>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().expect("losses are 32-bit floats")
+}

@@ -1,0 +1,197 @@
+//! One run, from its folder to its exit code.
+//!
+//! In: a run folder with `config.toml`. Out: the run trained as far as it could be, `status.json` telling so,
+//! and one of the documented exit codes.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use thiserror::Error;
+
+use crate::config::{self, Config};
+use crate::rundir::provenance::{Attempt, Provenance};
+use crate::rundir::{Owner, RunDir, RunDirError, RunLock, State, Status, files};
+use crate::train::{self, Execution, Job, Outcome, Prepared};
+
+/// How a worker was started.
+pub struct Request {
+    /// The run.
+    pub run: RunDir,
+    /// Threads for a run that has no recorded choice yet.
+    pub threads: usize,
+    /// Raised by a signal: finish the step, checkpoint, stop.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Why a worker could not even begin, or had to give up.
+#[derive(Debug, Error)]
+pub enum WorkerError {
+    /// Somebody else is at work here.
+    #[error(transparent)]
+    Held(#[from] crate::rundir::Held),
+    /// The run's configuration.
+    #[error(transparent)]
+    Config(#[from] config::ConfigError),
+    /// The run folder.
+    #[error(transparent)]
+    RunDir(#[from] RunDirError),
+    /// Training.
+    #[error(transparent)]
+    Train(#[from] train::Error),
+    /// The images are not those the run began with.
+    #[error(
+        "the data of {} changed: fingerprint {found}, the run began with {recorded}; \
+         restore the data, or delete the run's folder to train it again",
+        run.display()
+    )]
+    Data {
+        /// The run folder.
+        run: std::path::PathBuf,
+        /// Fingerprint now.
+        found: String,
+        /// Fingerprint at the first attempt.
+        recorded: String,
+    },
+    /// A bug or libtorch's complaint.
+    #[error("{0}")]
+    Panic(String),
+}
+
+impl WorkerError {
+    /// The exit code of the contract.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            WorkerError::Held(_) => 4,
+            WorkerError::RunDir(error) if error.is_storage() => 74,
+            WorkerError::Train(error) if error.is_storage() => 74,
+            WorkerError::RunDir(_) | WorkerError::Config(_) => 3,
+            WorkerError::Data { .. } | WorkerError::Train(_) | WorkerError::Panic(_) => 1,
+        }
+    }
+
+    fn state(&self) -> State {
+        match self {
+            WorkerError::Train(train::Error::Diverged { .. }) => State::Diverged,
+            error if error.exit_code() == 74 => State::Interrupted,
+            _ => State::Failed,
+        }
+    }
+}
+
+/// Trains a run and returns its exit code: 0 done, 75 stopped.
+///
+/// # Errors
+/// Everything else; the run's status says so too, unless another process owns it.
+pub fn run(request: &Request) -> Result<u8, WorkerError> {
+    let run = &request.run;
+    let _lock = RunLock::acquire(run)?;
+    let config = config::read_run_config(&run.config_path())?;
+    // A damaged status holds nothing that training needs; whoever has the lock may replace it.
+    let earlier = Status::read(run).ok().flatten();
+    if earlier.as_ref().is_some_and(|status| status.state == State::Done) {
+        return Ok(0);
+    }
+    let mut status = earlier.unwrap_or_else(|| Status::planned(0)).next_attempt();
+    status.write(run)?;
+    let ended = catch_unwind(AssertUnwindSafe(|| attempt(request, &config, &mut status)))
+        .unwrap_or_else(|panic| Err(WorkerError::Panic(message_of(panic.as_ref()))));
+    let code = conclude(&mut status, &ended);
+    status.write(run)?;
+    ended.map(|_| code)
+}
+
+fn attempt(request: &Request, config: &Config, status: &mut Status) -> Result<Outcome, WorkerError> {
+    let run = &request.run;
+    let execution = execution(&run.execution_path(), request.threads)?;
+    let prepared = Prepared::open(config)?;
+    let facts = Attempt {
+        attempt: status.attempt,
+        device: prepared.device_name.to_string(),
+        libtorch: train::libtorch_version().to_string(),
+        threads: execution.threads,
+        data_fingerprint: prepared.data_fingerprint().to_string(),
+        ..Attempt::of_this_process()
+    };
+    check_provenance(run, facts, status)?;
+    status.total_steps = prepared.total_steps(config);
+    status.write(run)?;
+    let owner = Owner { run_id: config::identity(config), seed: config.training.seed };
+    let attempt = status.attempt;
+    let mut report = |progress: train::Progress| {
+        status.step = progress.step;
+        status.loss = progress.loss.or(status.loss);
+        status.images_per_second = progress.images_per_second.or(status.images_per_second);
+        Ok(status.write_progress(run)?)
+    };
+    let job = Job { run, config, owner, execution, attempt, stop: &request.stop, report: &mut report };
+    Ok(prepared.train(job)?)
+}
+
+/// The recorded choices of the first attempt; they are made now where there are none.
+fn execution(path: &Path, threads: usize) -> Result<Execution, WorkerError> {
+    if let Some(text) = files::read_text(path, 1 << 20)? {
+        if let Ok(recorded) = serde_json::from_str(&text) {
+            return Ok(recorded);
+        }
+        tracing::warn!(path = %path.display(), "unreadable; choosing again");
+    }
+    let chosen = Execution { threads: threads.max(1), evaluation_batch: 64, sampling_batch: 64 };
+    let text = serde_json::to_string_pretty(&chosen).expect("plain numbers serialize");
+    files::replace(path, (text + "\n").as_bytes())?;
+    Ok(chosen)
+}
+
+/// Records this attempt; other data than the first attempt's is an error, another machine or program makes the
+/// run inexact.
+fn check_provenance(run: &RunDir, facts: Attempt, status: &mut Status) -> Result<(), WorkerError> {
+    let mut provenance = Provenance::read(run)?;
+    if let Some(first) = provenance.attempts.first() {
+        if first.data_fingerprint != facts.data_fingerprint {
+            return Err(WorkerError::Data {
+                run: run.path().to_path_buf(),
+                found: facts.data_fingerprint,
+                recorded: first.data_fingerprint.clone(),
+            });
+        }
+        if let Some(reason) = first.difference(&facts) {
+            tracing::warn!(reason, "continuing, but the result may differ in its last bits");
+            status.exact = false;
+            status.inexact_reason = Some(reason);
+        }
+    }
+    provenance.attempts.push(facts);
+    provenance.write(run)?;
+    Ok(())
+}
+
+/// Puts the end of an attempt into the status and gives the exit code.
+fn conclude(status: &mut Status, ended: &Result<Outcome, WorkerError>) -> u8 {
+    match ended {
+        Ok(Outcome::Done) => {
+            status.state = State::Done;
+            status.step = status.total_steps;
+            0
+        }
+        Ok(Outcome::Stopped { step }) => {
+            status.state = State::Interrupted;
+            status.step = *step;
+            75
+        }
+        Err(error) => {
+            if let WorkerError::Train(train::Error::Diverged { step, .. }) = error {
+                status.step = *step;
+            }
+            status.state = error.state();
+            status.error = Some(error.to_string());
+            error.exit_code()
+        }
+    }
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panicked without a message").to_string()
+}
