@@ -1,0 +1,29 @@
+//! What the runs say: which variant was better, by how much, and whether that is more than chance.
+//!
+//! ```text
+//! folders -> load -> compare (pick, stats, verdict, trust) -> format
+//! ```
+//!
+//! Reads run folders alone; nothing here trains, plans or writes.
+
+pub(crate) mod compare;
+pub(crate) mod format;
+pub(crate) mod load;
+pub(crate) mod metric;
+pub(crate) mod point;
+pub(crate) mod summary;
+pub(crate) mod terminal;
+
+mod gaps;
+mod pick;
+mod plan_file;
+mod provenance;
+mod read;
+mod series;
+mod stats;
+mod trust;
+mod varying;
+mod verdict;
+
+#[cfg(test)]
+mod fixture;
