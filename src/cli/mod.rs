@@ -1,0 +1,68 @@
+//! The command line: one file a command; each parses, calls one library function and prints.
+
+mod compare;
+mod config;
+mod experiment_args;
+mod failure;
+mod output;
+mod plan;
+mod plan_table;
+mod resume;
+mod run;
+mod sample;
+mod status;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+
+/// Ablations of diffusion models from one TOML file: define a sweep, train it, resume it, compare it.
+#[derive(Debug, Parser)]
+#[command(name = "ablate", version, max_term_width = 100, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Plan an experiment and train whatever is not done; the same command again resumes.
+    Run(run::Args),
+    /// Show the variants, their cost and state; writes nothing.
+    Plan(plan::Args),
+    /// Go on with what a run or experiment folder holds.
+    Resume(resume::Args),
+    /// States, progress, speed and time left.
+    Status(status::Args),
+    /// Rank the variants: mean ± std over seeds, only the keys that vary.
+    Compare(compare::Args),
+    /// Draw images from a run's checkpoint.
+    Sample(sample::Args),
+    /// Show a resolved configuration, or where one of its values comes from.
+    Config(config::Args),
+    /// Train one run folder; what launchers start.
+    #[command(hide = true)]
+    Worker(worker::Args),
+}
+
+/// Parses the command line, runs the command and returns the exit code.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run(args) => run::exec(args),
+        Command::Plan(args) => plan::exec(args),
+        Command::Resume(args) => resume::exec(args),
+        Command::Status(args) => status::exec(args),
+        Command::Compare(args) => compare::exec(args),
+        Command::Sample(args) => sample::exec(args),
+        Command::Config(args) => config::exec(args),
+        Command::Worker(args) => worker::exec(args),
+    };
+    outcome.unwrap_or_else(|failure: Failure| {
+        let code = failure.exit_code();
+        eprintln!("{:?}", failure.into_report());
+        code
+    })
+}

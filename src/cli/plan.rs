@@ -1,0 +1,99 @@
+//! `ablate plan`: the variants of an experiment, what each costs and how far it has come.
+//!
+//! In: an experiment and its settings. Out: a table or JSON on standard output, remarks on standard error;
+//! writes nothing.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::cli::experiment_args::ExperimentArgs;
+use crate::cli::failure::Failure;
+use crate::cli::output::print;
+use crate::cli::plan_table;
+use crate::config::Experiment;
+use crate::plan::{Plan, Progress, variant_state};
+use crate::rundir::text::printable;
+use crate::rundir::{Overrides, State};
+
+/// `ablate plan`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    experiment: ExperimentArgs,
+
+    /// Print JSON, for programs.
+    #[arg(long, conflicts_with = "verbose")]
+    json: bool,
+
+    /// Print every variant in full: folder, schedule, cost, seeds, states.
+    #[arg(long)]
+    verbose: bool,
+}
+
+/// Runs the command.
+pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
+    let experiment = Experiment::load(&args.experiment.request())?;
+    let plan = Plan::build(&experiment)?;
+    let progress = Progress::of(&plan);
+    let text = match (args.json, args.verbose) {
+        (true, _) => json(&plan, &progress).map_err(Failure::internal)?,
+        (_, true) => plan_table::verbose(&plan, &progress),
+        _ => plan_table::table(&plan, &progress),
+    };
+    print(&format!("{text}\n"))?;
+    for damage in &progress.damage {
+        eprintln!("warning: {}", printable(damage));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    experiment: &'a str,
+    variants: Vec<Row<'a>>,
+    /// Points that an exclude rule removed, once there are such rules.
+    excluded: [(); 0],
+    /// Points that were skipped for being invalid, once that can be asked for.
+    invalid: [(); 0],
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    id: &'a str,
+    dir: String,
+    seeds: &'a [u64],
+    overrides: Overrides,
+    parameters: u64,
+    train_flops_per_image: u64,
+    /// Not known before it was measured on this machine.
+    train_memory_bytes: Option<u64>,
+    state: State,
+}
+
+fn json(plan: &Plan, progress: &Progress) -> serde_json::Result<String> {
+    let experiment = plan.experiment_dir();
+    let rows = plan.variants.iter().zip(&progress.states).map(|(variant, states)| Row {
+        name: &variant.name,
+        id: &variant.id,
+        dir: experiment.variant_path(&variant.name).to_string_lossy().into_owned(),
+        seeds: &variant.seeds,
+        overrides: Overrides(variant.overrides.clone()),
+        parameters: variant.parameters,
+        train_flops_per_image: variant.train_flops_per_image,
+        train_memory_bytes: None,
+        state: variant_state(states),
+    });
+    let variants = rows.collect();
+    serde_json::to_string_pretty(&Document {
+        experiment: &plan.experiment,
+        variants,
+        excluded: [],
+        invalid: [],
+    })
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -1,0 +1,249 @@
+//! A plan for people: one row a variant, only what differs in columns, everything else once below.
+//!
+//! In: a [`Plan`] and how far its runs are. Out: text without colour.
+
+use std::fmt::Write;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde_json::Value;
+
+use crate::plan::{Plan, Progress, Variant, short_float, variant_state};
+use crate::rundir::State;
+use crate::rundir::text::printable;
+
+/// A column: its heading, its cells, and whether numbers in it line up on the right.
+struct Column {
+    heading: String,
+    cells: Vec<String>,
+    numeric: bool,
+    /// Whether it moves below the table where all cells are equal.
+    foldable: bool,
+}
+
+/// The table, the remarks and the totals.
+pub(crate) fn table(plan: &Plan, progress: &Progress) -> String {
+    let several = plan.variants.len() > 1;
+    let folds = |column: &Column| {
+        column.foldable && several && column.cells.iter().all(|cell| *cell == column.cells[0])
+    };
+    let (folded, shown): (Vec<Column>, Vec<Column>) = columns(plan, progress).into_iter().partition(folds);
+    let mut text = grid(&shown, plan.variants.len());
+    if !folded.is_empty() {
+        let facts: Vec<String> =
+            folded.iter().map(|column| format!("{} {}", column.heading, column.cells[0])).collect();
+        let _ = writeln!(text, "\nall variants: {}", facts.join(", "));
+    }
+    text.push_str(&remarks(plan));
+    let _ = write!(text, "\n{}", totals(plan, progress));
+    text
+}
+
+/// The columns side by side. Cells are never wrapped: a long list stays one word, and a plan that is wider
+/// than the terminal runs over its edge.
+fn grid(columns: &[Column], rows: usize) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    let headings: Vec<String> = columns.iter().map(stacked).collect();
+    let height = headings.iter().map(|heading| heading.matches('\n').count()).max().unwrap_or(0);
+    // Headings end on the line above the first row.
+    table.set_header(
+        headings.iter().map(|heading| "\n".repeat(height - heading.matches('\n').count()) + heading),
+    );
+    for row in 0..rows {
+        table.add_row(columns.iter().map(|column| column.cells[row].as_str()));
+    }
+    for (column, shown) in columns.iter().zip(table.column_iter_mut()) {
+        shown.set_padding((0, 2));
+        if column.numeric {
+            shown.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// A heading broken after its underscores where it is wider than what stands below it.
+fn stacked(column: &Column) -> String {
+    let width = |text: &String| text.chars().count();
+    let below = column.cells.iter().map(width).max().unwrap_or(0);
+    if width(&column.heading) > below { column.heading.replace('_', "_\n") } else { column.heading.clone() }
+}
+
+/// Every variant in full.
+pub(crate) fn verbose(plan: &Plan, progress: &Progress) -> String {
+    let experiment = plan.experiment_dir();
+    let mut text = String::new();
+    for (variant, states) in plan.variants.iter().zip(&progress.states) {
+        let _ = writeln!(text, "{}", printable(&variant.name));
+        let mut line = |what: &str, value: String| {
+            let _ = writeln!(text, "  {what:<16} {}", printable(&value));
+        };
+        line("folder", experiment.variant_path(&variant.name).display().to_string());
+        for (key, value) in &variant.overrides {
+            line(key, value_text(value));
+        }
+        line("parameters", thousands(variant.parameters));
+        line("training", format!("{} GFLOP/image", gflop(variant)));
+        line(
+            "alpha_bar",
+            format!("{:.4e} to {:.4e}", variant.schedule.alpha_bar_first, variant.schedule.alpha_bar_last),
+        );
+        line("log-SNR", log_snr(variant));
+        let runs = variant.seeds.iter().zip(states).map(|(seed, state)| format!("{seed} {}", state.name()));
+        line("seeds", runs.collect::<Vec<_>>().join(", "));
+        for note in &variant.notes {
+            line("note", note.clone());
+        }
+        text.push('\n');
+    }
+    text.push_str(merged(plan).trim_start());
+    text.push_str(&totals(plan, progress));
+    text
+}
+
+fn columns(plan: &Plan, progress: &Progress) -> Vec<Column> {
+    let of = |heading: &str, numeric: bool, foldable: bool, cell: &dyn Fn(&Variant) -> String| Column {
+        heading: heading.to_owned(),
+        cells: plan.variants.iter().map(cell).collect(),
+        numeric,
+        foldable,
+    };
+    let mut columns = vec![of("id", false, false, &|variant| variant.id.clone())];
+    for (place, key) in plan.varying.iter().enumerate() {
+        let value = |variant: &Variant| value_text(&variant.overrides[place].1);
+        let numeric = plan.variants.iter().all(|variant| variant.overrides[place].1.is_number());
+        columns.push(of(&heading(key, &plan.varying), numeric, false, &value));
+    }
+    columns.push(of("parameters", true, false, &|variant| thousands(variant.parameters)));
+    columns.push(of("GFLOP\n/image", true, false, &gflop));
+    columns.push(of("ᾱ_T", true, true, &|variant| format!("{:.1e}", variant.schedule.alpha_bar_last)));
+    columns.push(of("log-SNR", true, true, &log_snr));
+    columns.push(of("seeds", false, true, &|variant| listed(&variant.seeds)));
+    let states = progress.states.iter().map(|states| state_text(states)).collect();
+    columns.push(Column { heading: "state".into(), cells: states, numeric: false, foldable: false });
+    columns
+}
+
+/// The last part of a key, or all of it where two swept keys share their last part.
+fn heading(key: &str, varying: &[String]) -> String {
+    let leaf = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let shared = varying.iter().filter(|other| leaf(other) == leaf(key)).count() > 1;
+    if shared { key.to_owned() } else { leaf(key) }
+}
+
+fn value_text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".into(),
+        Value::Number(number) if number.is_f64() => number.as_f64().map(short_float).unwrap_or_default(),
+        Value::String(text) => printable(text),
+        Value::Array(values) => format!("[{}]", values.iter().map(value_text).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
+    }
+}
+
+fn gflop(variant: &Variant) -> String {
+    let value = variant.train_flops_per_image as f64 / 1e9;
+    if value < 10.0 { format!("{value:.2}") } else { format!("{value:.1}") }
+}
+
+fn log_snr(variant: &Variant) -> String {
+    format!("{:.1}…{:.1}", variant.schedule.log_snr_first, variant.schedule.log_snr_last)
+}
+
+fn listed(seeds: &[u64]) -> String {
+    seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// `done`, or where replicates differ how many are in the state that matters most: `1/3 failed`.
+fn state_text(states: &[State]) -> String {
+    let mut telling = variant_state(states);
+    if telling == State::Planned && states.contains(&State::Done) {
+        telling = State::Done;
+    }
+    match states.iter().filter(|state| **state == telling).count() {
+        count if count == states.len() => telling.name().to_owned(),
+        count => format!("{count}/{} {}", states.len(), telling.name()),
+    }
+}
+
+/// Notes and merged points.
+fn remarks(plan: &Plan) -> String {
+    let mut text = String::new();
+    for (note, variants) in plan.notes() {
+        let who = match variants[..] {
+            _ if variants.len() == plan.variants.len() => String::new(),
+            [only] => format!(" ({only})"),
+            [first, ref others @ ..] => format!(" ({first} and {} more)", others.len()),
+            [] => continue,
+        };
+        text.push('\n');
+        text.push_str(&wrapped(&printable(&format!("note: {note}{who}"))));
+    }
+    text + &merged(plan)
+}
+
+/// What became of points that equal another.
+fn merged(plan: &Plan) -> String {
+    let Some(first) = plan.duplicates.first() else { return String::new() };
+    let example = format!("{} is {}", first.point, first.variant);
+    let told = match plan.duplicates.len() {
+        1 => format!("1 point of the sweep equals another and is planned once: {example}"),
+        count => format!("{count} points of the sweep equal others and are planned once: {example}, for one"),
+    };
+    format!("\n{}", wrapped(&printable(&format!("note: {told}"))))
+}
+
+/// Text in lines of at most 96 characters, all but the first indented.
+fn wrapped(text: &str) -> String {
+    const WIDEST: usize = 96;
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= WIDEST);
+        match line {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) => *line += &format!(" {word}"),
+            None => lines.push(format!("  {word}")),
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// `8 variants x 2 seeds = 16 runs in runs/x; 3 done, 13 to do`.
+fn totals(plan: &Plan, progress: &Progress) -> String {
+    let (variants, seeds) = (plan.variants.len(), plan.seeds.len());
+    let runs = variants * seeds;
+    let done = progress.count(|state| state == State::Done);
+    let failed = progress.count(State::is_failure);
+    let running = progress.count(|state| matches!(state, State::Running | State::Submitted));
+    let mut text = format!(
+        "{} x {} = {} in {}; {} done",
+        counted(variants, "variant"),
+        counted(seeds, "seed"),
+        counted(runs, "run"),
+        printable(&plan.directory.display().to_string()),
+        thousands(done as u64)
+    );
+    if running > 0 {
+        let _ = write!(text, ", {running} running");
+    }
+    if failed > 0 {
+        let _ = write!(text, ", {failed} failed (--retry-failed)");
+    }
+    let _ = write!(text, ", {} to do", thousands((runs - done - failed - running) as u64));
+    text
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(count as u64), if count == 1 { "" } else { "s" })
+}
+
+fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

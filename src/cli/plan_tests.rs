@@ -1,0 +1,195 @@
+//! Tests of `ablate plan`: what its table and its JSON say of a plan.
+
+use serde_json::Value;
+
+use super::*;
+use crate::plan::fixture::{Written, written};
+use crate::rundir::Status;
+
+/// What the tables show, stated so that an edited default changes nothing here.
+const BASE: [&str; 5] = [
+    "model.base_channels=64",
+    "model.num_res_blocks=2",
+    "model.time_embed_dim=256",
+    "ema.decay=0.999",
+    "data.image_size=32",
+];
+
+const SWEEP: &str = r#"
+    [training]
+    steps = 20000
+    [sweep]
+    seeds = [0, 1]
+    [sweep.grid]
+    "model.channel_multipliers" = [[1, 2], [1, 2, 4]]
+    "model.attention_resolutions" = [[], [16]]
+    "diffusion.noise_schedule" = ["linear", "cosine"]
+"#;
+
+fn plan(experiment: &Written) -> (Plan, Progress) {
+    let plan = Plan::build(&experiment.load(&BASE, &[]).unwrap()).unwrap();
+    let progress = Progress::of(&plan);
+    (plan, progress)
+}
+
+fn table(experiment: &Written) -> String {
+    let (plan, progress) = plan(experiment);
+    redacted(&plan, plan_table::table(&plan, &progress))
+}
+
+/// The text without what differs from machine to machine or with a new key.
+fn redacted(plan: &Plan, text: String) -> String {
+    let text = text.replace(&plan.directory.display().to_string(), "runs/x");
+    plan.variants.iter().fold(text, |text, variant| text.replace(&variant.id, "xxxxxxxx"))
+}
+
+fn set_state(plan: &Plan, run: usize, state: State) {
+    let dir = plan.runs().nth(run).unwrap().run_dir();
+    std::fs::create_dir_all(dir.path()).unwrap();
+    let mut status = Status::planned(1).next_attempt();
+    status.state = state;
+    status.write(&dir).unwrap();
+}
+
+#[test]
+fn the_table_shows_what_varies_and_folds_what_does_not() {
+    let experiment = written(SWEEP);
+    let (plan, _) = plan(&experiment);
+    set_state(&plan, 0, State::Done);
+    set_state(&plan, 8, State::Done);
+    set_state(&plan, 1, State::Done);
+    set_state(&plan, 2, State::Failed);
+    set_state(&plan, 3, State::Running);
+    let text = table(&experiment);
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    insta::assert_snapshot!(text, @r"
+              channel_     attention_   noise_                 GFLOP
+    id        multipliers  resolutions  schedule  parameters  /image     ᾱ_T     log-SNR  state
+    xxxxxxxx  [1, 2]       []           linear     3,660,803    8.31  4.0e-5   9.2…-10.1  done
+    xxxxxxxx  [1, 2]       []           cosine     3,660,803    8.31  2.4e-9  10.1…-19.8  1/2 done
+    xxxxxxxx  [1, 2]       [16]         linear     3,992,323    9.31  4.0e-5   9.2…-10.1  1/2 failed
+    xxxxxxxx  [1, 2]       [16]         cosine     3,992,323    9.31  2.4e-9  10.1…-19.8  1/2 running
+    xxxxxxxx  [1, 2, 4]    []           linear    14,406,531    12.3  4.0e-5   9.2…-10.1  planned
+    xxxxxxxx  [1, 2, 4]    []           cosine    14,406,531    12.3  2.4e-9  10.1…-19.8  planned
+    xxxxxxxx  [1, 2, 4]    [16]         linear    14,738,051    13.3  4.0e-5   9.2…-10.1  planned
+    xxxxxxxx  [1, 2, 4]    [16]         cosine    14,738,051    13.3  2.4e-9  10.1…-19.8  planned
+
+    all variants: seeds 0 1
+
+    8 variants x 2 seeds = 16 runs in runs/x; 3 done, 1 running, 1 failed (--retry-failed), 11 to do
+    ");
+}
+
+#[test]
+fn one_variant_is_shown_in_full() {
+    insta::assert_snapshot!(table(&written("[sampling]\nsteps = 25\n[diffusion]\ntimesteps = 25\n[model]\nattention_resolutions = [16]\n")), @r"
+                           GFLOP
+    id        parameters  /image     ᾱ_T    log-SNR  seeds  state
+    xxxxxxxx  14,738,051    13.3  2.4e-7  5.5…-15.2  0      planned
+
+    note: the noise schedule does not cover log-SNR 6 to -6: denoise_score and denoise_bits will be
+      empty
+
+    1 variant x 1 seed = 1 run in runs/x; 0 done, 1 to do
+    ");
+}
+
+#[test]
+fn merged_points_and_notes_are_told_below_the_table() {
+    let text = "[sampling]\nsteps = 25\n[training]\nsteps = 300\n[sweep.grid]\n\
+                \"diffusion.noise_schedule\" = [\"linear\", \"cosine\"]\n\"diffusion.timesteps\" = [25, 1000]\n\
+                \"diffusion.rescale_betas\" = [true, false]\n";
+    insta::assert_snapshot!(table(&written(text)), @r"
+              noise_               rescale_               GFLOP
+    id        schedule  timesteps  betas     parameters  /image     ᾱ_T     log-SNR  state
+    xxxxxxxx  linear           25  true      16,056,451    13.9  2.4e-7   5.5…-15.2  planned
+    xxxxxxxx  linear           25  false     16,056,451    13.9  7.8e-1     9.2…1.2  planned
+    xxxxxxxx  linear         1000  true      16,056,451    13.9  4.0e-5   9.2…-10.1  planned
+    xxxxxxxx  cosine           25  true      16,056,451    13.9  3.9e-6   5.2…-12.5  planned
+    xxxxxxxx  cosine         1000  true      16,056,451    13.9  2.4e-9  10.1…-19.8  planned
+
+    all variants: seeds 0
+
+    note: ema.decay = 0.999 never binds: its warm-up would reach it at step 8990, after training has
+      ended; any decay that high gives the same average
+
+    note: the noise schedule does not cover log-SNR 6 to -6: denoise_score and denoise_bits will be
+      empty (linear_T25_rescale-on-xxxxxxxx and 2 more)
+
+    note: 3 points of the sweep equal others and are planned once: linear_T1000_rescale-off is
+      linear_T1000_rescale-on-xxxxxxxx, for one
+
+    5 variants x 1 seed = 5 runs in runs/x; 0 done, 5 to do
+    ");
+}
+
+#[test]
+fn verbose_lists_every_variant_with_its_folder_and_states() {
+    let experiment = written("[sweep.grid]\n\"model.dropout\" = [0.0, 0.1]\n");
+    let (plan, progress) = plan(&experiment);
+    let text = redacted(&plan, plan_table::verbose(&plan, &progress));
+    insta::assert_snapshot!(text, @r"
+    drop0-xxxxxxxx
+      folder           runs/x/drop0-xxxxxxxx
+      model.dropout    0
+      parameters       16,056,451
+      training         13.9 GFLOP/image
+      alpha_bar        9.9990e-1 to 4.0358e-5
+      log-SNR          9.2…-10.1
+      seeds            0 planned
+
+    drop0.1-xxxxxxxx
+      folder           runs/x/drop0.1-xxxxxxxx
+      model.dropout    0.1
+      parameters       16,056,451
+      training         13.9 GFLOP/image
+      alpha_bar        9.9990e-1 to 4.0358e-5
+      log-SNR          9.2…-10.1
+      seeds            0 planned
+
+    2 variants x 1 seed = 2 runs in runs/x; 0 done, 2 to do
+    ");
+}
+
+#[test]
+fn json_has_exactly_the_promised_fields() {
+    let experiment = written(SWEEP);
+    let (plan, progress) = plan(&experiment);
+    let text = json(&plan, &progress).unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(fields(&document), ["excluded", "experiment", "invalid", "variants"]);
+    assert_eq!(document["excluded"], serde_json::json!([]));
+    assert_eq!(document["variants"].as_array().unwrap().len(), 8);
+    let first = &document["variants"][0];
+    assert_eq!(
+        fields(first),
+        [
+            "dir",
+            "id",
+            "name",
+            "overrides",
+            "parameters",
+            "seeds",
+            "state",
+            "train_flops_per_image",
+            "train_memory_bytes"
+        ]
+    );
+    assert_eq!(first["state"], "planned");
+    assert_eq!(first["train_memory_bytes"], Value::Null);
+    assert_eq!(first["overrides"]["model.attention_resolutions"], serde_json::json!([]));
+    assert_eq!(first["dir"], plan.directory.join(&plan.variants[0].name).display().to_string());
+    let order =
+        ["\"model.channel_multipliers\"", "\"model.attention_resolutions\"", "\"diffusion.noise_schedule\""];
+    let places = order.map(|key| text.find(key).unwrap());
+    assert!(places.is_sorted(), "overrides keep the declared order");
+}
+
+#[test]
+fn planning_writes_nothing() {
+    let experiment = written(SWEEP);
+    let (plan, _) = plan(&experiment);
+    assert!(!plan.directory.exists());
+    assert_eq!(std::fs::read_dir(experiment.path().parent().unwrap()).unwrap().count(), 1);
+}

@@ -1,0 +1,105 @@
+//! `ablate resume DIR`: go on with what an experiment's or a run's folder holds, from the folder alone.
+//!
+//! Each run's `config.toml` says what to train and `plan.json` in which order; the experiment file is not
+//! needed and not looked at.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::failure::Failure;
+use super::run::{Entry, Options, Session, require_torch, take};
+use crate::config::{self, ConfigError};
+use crate::launch::Slots;
+use crate::report::load::{self, Loaded};
+use crate::report::metric::Log;
+use crate::report::terminal::clean;
+use crate::rundir::ExperimentDir;
+
+/// Options of `ablate resume`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// An experiment's, a variant's or a run's folder
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Workers at a time; 0 chooses from the cores [default: as the runs were planned]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Threads of a worker that never ran; 0 chooses from the cores [default: as the runs were planned]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Finds the runs and trains whatever is not done.
+pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
+    let loaded = read(&args.folder)?;
+    let directory = experiment_of(&args, &loaded)?;
+    let entries = entries(&args, &loaded)?;
+    // The size of the whole plan decides about threads, as it did when the experiment was run.
+    let planned = read(directory.path())?;
+    let runs =
+        planned.variants.iter().filter(|variant| variant.asked).map(|variant| variant.runs.len()).sum();
+    require_torch()?;
+    let lock = take(&directory)?;
+    let runtime = &entries[0].config.runtime;
+    let jobs = args.jobs.unwrap_or(runtime.jobs);
+    let slots = Slots::choose(jobs, args.threads.unwrap_or(runtime.threads), runtime.device, runs);
+    Session { directory: &directory, slots, options: &args.options, _lock: lock }.train(&entries)
+}
+
+fn read(folder: &std::path::Path) -> Result<Loaded, Failure> {
+    load::load(&[folder.to_path_buf()], Log::Eval).map_err(|error| {
+        Failure::user(clean(&error.to_string())).with_help("name a folder that `ablate run` wrote")
+    })
+}
+
+/// The one experiment all runs lie in.
+fn experiment_of(args: &Args, loaded: &Loaded) -> Result<ExperimentDir, Failure> {
+    let runs = loaded.variants.iter().flat_map(|variant| &variant.runs);
+    let mut experiments: Vec<ExperimentDir> = runs.filter_map(|run| run.dir.experiment()).collect();
+    experiments.sort();
+    experiments.dedup();
+    let folder = args.folder.display();
+    match experiments.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => Err(Failure::user(format!("{folder} holds no runs"))
+            .with_help("name a folder that `ablate run` wrote")),
+        several => {
+            let names: Vec<String> =
+                several.iter().map(|one| format!("\n    {}", one.path().display())).collect();
+            Err(Failure::user(format!("{folder} holds {} experiments", several.len()))
+                .with_help(format!("resume one of them:{}", names.concat())))
+        }
+    }
+}
+
+/// Every run that is still asked for, or that was named itself; seeds outermost, as in the plan.
+fn entries(args: &Args, loaded: &Loaded) -> Result<Vec<Entry>, Failure> {
+    let named = loaded.variants.len() == 1;
+    let wanted = || loaded.variants.iter().filter(|variant| variant.asked || named);
+    let mut runs: Vec<_> = wanted().flat_map(|variant| variant.runs.iter().enumerate()).collect();
+    runs.sort_by_key(|(replicate, _)| *replicate);
+    let mut entries = Vec::new();
+    for (_, run) in runs {
+        if !run.found {
+            eprintln!(
+                "note: {} was never laid out; `ablate run` with its experiment file starts it",
+                run.dir.label()
+            );
+            continue;
+        }
+        let config = config::read_run_config(&run.dir.config_path()).map_err(unusable)?;
+        entries.push(Entry::found(run.dir.clone(), config));
+    }
+    if entries.is_empty() {
+        return Err(Failure::user(format!("{} holds no runs to resume", args.folder.display()))
+            .with_help("`ablate run` with the experiment file starts what is planned"));
+    }
+    Ok(entries)
+}
+
+fn unusable(error: ConfigError) -> Failure {
+    Failure::user(format!("{}: {}", clean(&error.to_string()), clean(&error.problems.to_string())))
+        .with_help("`ablate run` with the experiment file writes it again")
+}

@@ -1,0 +1,158 @@
+//! `ablate sample RUN`: draw images from a checkpoint and write them as one PNG.
+
+use std::path::PathBuf;
+
+/// Options of `ablate sample`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A run folder, such as runs/quickstart/<variant>/seed-0.
+    run: PathBuf,
+    /// Number of images.
+    #[arg(short, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    n: u32,
+    /// Sampler [default: the run's sampling.sampler].
+    #[arg(long, value_parser = ["ddim"])]
+    sampler: Option<String>,
+    /// Network evaluations per image [default: the run's sampling.steps].
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+    /// 0 is deterministic, 1 as noisy as DDPM [default: the run's sampling.eta].
+    #[arg(long, value_name = "E")]
+    eta: Option<f64>,
+    /// Seed of the noise; image i of a seed starts from the same noise in every run.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Weights: ema, ema-<decay> or raw.
+    #[arg(long, value_name = "NAME", default_value = "ema")]
+    weights: String,
+    /// Checkpoint: last, best or step=N.
+    #[arg(long, value_name = "WHICH", default_value = "last")]
+    at: String,
+    /// The PNG to write [default: RUN/samples/sample-<at>-<weights>-seed<seed>.png].
+    #[arg(short, long, value_name = "FILE.png")]
+    output: Option<PathBuf>,
+}
+
+#[cfg(not(feature = "torch"))]
+pub(crate) fn exec(args: Args) -> Result<std::process::ExitCode, super::failure::Failure> {
+    Err(super::failure::without_torch(&format!("draw images: {args:?}")))
+}
+
+#[cfg(feature = "torch")]
+pub(crate) use with_torch::exec;
+
+#[cfg(feature = "torch")]
+mod with_torch {
+    use std::path::{Path, PathBuf};
+    use std::process::ExitCode;
+
+    use super::super::failure::Failure;
+    use super::Args;
+    use crate::config::{self, Config, Sampling};
+    use crate::rundir::{Checkpoint, Located, RunDir, checkpoint, files};
+    use crate::train;
+
+    pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
+        let run = run_at(&args.run)?;
+        let config = config::read_run_config(&run.config_path()).map_err(Failure::user)?;
+        let settings = settings(&args, &config)?;
+        let file = weights_file(&args.weights, &config)?;
+        let chosen = choose(&run, &args.at)?;
+        let output = output(&args, &run)?;
+        let request = train::SampleRequest {
+            config: &config,
+            settings: &settings,
+            checkpoint: &chosen.path,
+            weights: file,
+            n: args.n as usize,
+            seed: args.seed,
+        };
+        train::sample_to(&request, &output).map_err(Failure::internal)?;
+        println!(
+            "{} images of {} at step {} ({} weights, {} DDIM steps, seed {}): {}",
+            args.n,
+            run.path().display(),
+            chosen.step,
+            args.weights,
+            settings.steps,
+            args.seed,
+            output.display()
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn run_at(path: &Path) -> Result<RunDir, Failure> {
+        match Located::at(path).map_err(Failure::user)? {
+            Located::Run(run) => Ok(run),
+            _ => Err(Failure::user(format!("{} is not a run folder", path.display()))
+                .with_help("name one run: runs/<experiment>/<variant>/seed-<n>")),
+        }
+    }
+
+    fn settings(args: &Args, config: &Config) -> Result<Sampling, Failure> {
+        let mut settings = config.sampling.clone();
+        settings.steps = args.steps.unwrap_or(settings.steps);
+        settings.eta = args.eta.unwrap_or(settings.eta);
+        let timesteps = config.diffusion.timesteps;
+        if !(1..=timesteps).contains(&settings.steps) {
+            return Err(Failure::user(format!("--steps {} is out of range", settings.steps))
+                .with_help(format!("this run has {timesteps} timesteps: use 1 to {timesteps}")));
+        }
+        if !(0.0..=1.0).contains(&settings.eta) {
+            return Err(Failure::user(format!("--eta {} is out of range", settings.eta))
+                .with_help("use 0 (deterministic) to 1 (as noisy as DDPM)"));
+        }
+        Ok(settings)
+    }
+
+    /// Name of the checkpoint's file that holds these weights.
+    fn weights_file(weights: &str, config: &Config) -> Result<&'static str, Failure> {
+        let tracked = train::ema_label(&config.ema);
+        match weights {
+            "raw" => Ok("model"),
+            "ema" => Ok("ema"),
+            named if named == tracked => Ok("ema"),
+            _ => Err(Failure::user(format!("--weights {weights}: this run has no such weights"))
+                .with_help(format!("use ema (that is {tracked}) or raw"))),
+        }
+    }
+
+    /// The checkpoint asked for, its files verified.
+    fn choose(run: &RunDir, at: &str) -> Result<Checkpoint, Failure> {
+        let latest = checkpoint::latest_verified(run, None).map_err(Failure::internal)?;
+        let last = latest.checkpoint.ok_or_else(|| {
+            Failure::user(format!("{} has no checkpoint yet", run.path().display()))
+                .with_help("train it first; ablate status shows how far it is")
+        })?;
+        let step = match at {
+            "last" => return Ok(last),
+            "best" => last.manifest.best.map(|best| best.step).ok_or_else(|| {
+                Failure::user("no evaluation has chosen a best checkpoint yet").with_help("use --at last")
+            })?,
+            other => other
+                .strip_prefix("step=")
+                .and_then(|step| step.parse().ok())
+                .ok_or_else(|| Failure::user(format!("--at {other}: use last, best or step=N")))?,
+        };
+        let path = run.checkpoint_path(step);
+        if !path.exists() {
+            let kept: Vec<String> = checkpoint::list(run)
+                .map_err(Failure::internal)?
+                .into_iter()
+                .map(|(step, _)| step.to_string())
+                .collect();
+            return Err(Failure::user(format!("no checkpoint of step {step} is kept"))
+                .with_help(format!("kept are the steps {}", kept.join(", "))));
+        }
+        checkpoint::verify(&path, None).map_err(Failure::internal)
+    }
+
+    fn output(args: &Args, run: &RunDir) -> Result<PathBuf, Failure> {
+        if let Some(path) = &args.output {
+            return Ok(path.clone());
+        }
+        let folder = run.samples_path();
+        files::create_dir(&folder).map_err(Failure::internal)?;
+        Ok(folder.join(format!("sample-{}-{}-seed{}.png", args.at, args.weights, args.seed)))
+    }
+}

@@ -1,0 +1,29 @@
+//! `ablate`: a declarative experiment runner for diffusion models.
+//!
+//! One TOML file flows one way through these stations; each arrow is a plain value:
+//!
+//! ```text
+//! config  ->  plan  ->  launch  ->  worker -> train  ->  rundir  ->  report
+//! ```
+//!
+//! `config`, `plan`, `sizing`, `rundir`, `launch`, `report`, `data` and the plain arithmetic of
+//! `diffusion` never touch libtorch (the control plane). `model`, `ops`, `train` and `worker` do, behind
+//! the feature `torch`.
+
+pub mod cli;
+pub mod config;
+pub mod data;
+pub mod diffusion;
+pub mod launch;
+#[cfg(feature = "torch")]
+pub mod model;
+#[cfg(feature = "torch")]
+pub mod ops;
+pub mod plan;
+pub mod report;
+pub mod rundir;
+pub mod sizing;
+#[cfg(feature = "torch")]
+pub mod train;
+#[cfg(feature = "torch")]
+pub mod worker;
