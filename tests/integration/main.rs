@@ -1,0 +1,14 @@
+//! One integration-test binary: each one links libtorch.
+
+#[cfg(feature = "torch")]
+mod diffusers;
+#[cfg(feature = "torch")]
+mod effects;
+mod errors;
+mod house;
+mod readme;
+#[cfg(feature = "torch")]
+mod resume;
+#[cfg(feature = "torch")]
+mod run;
+mod support;
