@@ -153,9 +153,16 @@ impl<'a> Evaluator<'a> {
         (bytes.iter().map(|byte| f32::from(*byte) / 127.5 - 1.0).collect(), self.split.image_id(position))
     }
 
-    fn ask(&self, network: &UNet, questions: impl Iterator<Item = Question>) -> Vec<Answer> {
-        let questions: Vec<Question> = questions.collect();
-        questions.chunks(self.batch).flat_map(|chunk| self.ask_batch(network, chunk)).collect()
+    /// Asks batch by batch; no more than one batch of images is held at a time.
+    fn ask(&self, network: &UNet, mut questions: impl Iterator<Item = Question>) -> Vec<Answer> {
+        let mut answers = vec![];
+        loop {
+            let batch: Vec<Question> = questions.by_ref().take(self.batch).collect();
+            if batch.is_empty() {
+                return answers;
+            }
+            answers.extend(self.ask_batch(network, &batch));
+        }
     }
 
     /// Noises in f64, asks in f32, compares in f64 (host–device sync).
