@@ -4,7 +4,7 @@
 //! others, so that a user sees all of them in one go.
 
 use super::check_network;
-use super::schema::{Config, Diffusion, NoiseSchedule, TimestepSpacing};
+use super::schema::{Config, Diffusion, LossWeighting, NoiseSchedule, PredictionType, TimestepSpacing};
 
 /// One broken rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,7 @@ pub(crate) fn findings(config: &Config) -> Vec<Finding> {
     let mut found = Vec::new();
     check_network::findings(config, &mut found);
     schedule(&config.diffusion, &mut found);
+    zero_terminal_snr(config, &mut found);
     training(config, &mut found);
     sampling(config, &mut found);
     found
@@ -29,7 +30,7 @@ pub(crate) fn findings(config: &Config) -> Vec<Finding> {
 
 fn schedule(diffusion: &Diffusion, found: &mut Vec<Finding>) {
     // The cosine schedule uses none of these keys.
-    if diffusion.noise_schedule != NoiseSchedule::Linear {
+    if diffusion.noise_schedule == NoiseSchedule::Cosine {
         return;
     }
     let Diffusion { beta_start, beta_end, timesteps, .. } = *diffusion;
@@ -61,6 +62,39 @@ fn schedule(diffusion: &Diffusion, found: &mut Vec<Finding>) {
             help: format!(
                 "use at least {enough} timesteps, a smaller diffusion.beta_end, or diffusion.rescale_betas = false"
             ),
+        });
+    }
+}
+
+/// A chain that ends in noise alone leaves some settings without meaning at its last step.
+fn zero_terminal_snr(config: &Config, found: &mut Vec<Finding>) {
+    let diffusion = &config.diffusion;
+    if !diffusion.zero_terminal_snr {
+        return;
+    }
+    if diffusion.prediction_type == PredictionType::Epsilon {
+        found.push(Finding {
+            message: "diffusion.zero_terminal_snr = true with diffusion.prediction_type = \"epsilon\"".to_owned(),
+            keys: &["diffusion.zero_terminal_snr", "diffusion.prediction_type"],
+            help: "the last step holds no trace of the image, so its noise tells nothing; predict \"v\" or \"x0\""
+                .to_owned(),
+        });
+    }
+    if diffusion.loss_weighting == LossWeighting::MinSnr {
+        found.push(Finding {
+            message: "diffusion.zero_terminal_snr = true with diffusion.loss_weighting = \"min_snr\""
+                .to_owned(),
+            keys: &["diffusion.zero_terminal_snr", "diffusion.loss_weighting"],
+            help: "at an SNR of 0 the last step would weigh nothing; use loss_weighting = \"uniform\""
+                .to_owned(),
+        });
+    }
+    if config.sampling.timestep_spacing == TimestepSpacing::Leading {
+        found.push(Finding {
+            message: "sampling.timestep_spacing = \"leading\" with diffusion.zero_terminal_snr = true"
+                .to_owned(),
+            keys: &["sampling.timestep_spacing", "diffusion.zero_terminal_snr"],
+            help: "leading never visits the last step, where this chain starts; use \"trailing\"".to_owned(),
         });
     }
 }
@@ -171,6 +205,28 @@ mod tests {
             let folder = Folder::with("x.toml", &format!("sampling.steps = 5\n{fine}\n"));
             assert!(folder.load("x.toml").is_ok(), "{fine}");
         }
+    }
+
+    #[test]
+    fn a_chain_that_ends_in_noise_alone_refuses_what_it_leaves_without_meaning() {
+        assert_eq!(
+            refusal("[diffusion]\nzero_terminal_snr = true\n"),
+            "error: diffusion.zero_terminal_snr = true with diffusion.prediction_type = \"epsilon\"\n  \
+             set in x.toml:2\n  \
+             help: the last step holds no trace of the image, so its noise tells nothing; predict \"v\" or \"x0\""
+        );
+        let opening = "diffusion.zero_terminal_snr = true\ndiffusion.prediction_type = \"v\"\n";
+        assert!(
+            refusal(&format!("{opening}diffusion.loss_weighting = \"min_snr\""))
+                .contains("would weigh nothing")
+        );
+        assert!(
+            refusal(&format!("{opening}sampling.timestep_spacing = \"leading\""))
+                .contains("leading never visits the last step, where this chain starts; use \"trailing\"")
+        );
+        let folder = Folder::with("x.toml", opening);
+        let spacing = folder.load("x.toml").unwrap().base().sampling.timestep_spacing;
+        assert_eq!(spacing, super::TimestepSpacing::Trailing);
     }
 
     #[test]

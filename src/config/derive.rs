@@ -23,6 +23,9 @@ pub(crate) fn fill(slots: &mut Slots<'_>) {
     if let Some(timesteps) = integer(slots, "diffusion.timesteps") {
         put(slots, "diffusion.rescale_betas", || Value::Boolean(timesteps != REFERENCE_TIMESTEPS));
     }
+    let visits_last = get(slots, "diffusion.zero_terminal_snr").and_then(Value::as_bool) == Some(true);
+    let spacing = if visits_last { "trailing" } else { "leading" };
+    put(slots, "sampling.timestep_spacing", || Value::String(spacing.to_owned()));
 }
 
 /// The largest power of two ≤ min(32, base/4) that divides the width of every level.

@@ -6,7 +6,7 @@
 use serde_json::{Number, Value};
 
 use super::keys::KEYS;
-use super::schema::{Config, NoiseSchedule};
+use super::schema::{Config, EmaKind, LossType, LossWeighting, NoiseSchedule};
 
 /// The keys that identity depends on, with their values.
 pub fn identity_value(config: &Config) -> Value {
@@ -14,11 +14,11 @@ pub fn identity_value(config: &Config) -> Value {
     let mut root = serde_json::to_value(config).unwrap_or_default();
     let unhashed = KEYS.iter().filter(|key| !key.hashed).map(|key| key.path);
     for path in unhashed.chain(ignored(config)) {
-        let (section, leaf) = path.split_once('.').unwrap_or(("", path));
-        let section = if section.is_empty() { Some(&mut root) } else { root.get_mut(section) };
-        if let Some(keys) = section.and_then(Value::as_object_mut) {
-            keys.remove(leaf);
-        }
+        remove(&mut root, path, |_| true);
+    }
+    for (path, value) in KEYS.iter().filter_map(|key| Some((key.path, key.introduced_as?))) {
+        let value = serde_json::to_value(value.to_toml()).unwrap_or_default();
+        remove(&mut root, path, |found| *found == value);
     }
     // A section without a hashed key leaves no trace.
     if let Some(sections) = root.as_object_mut() {
@@ -27,12 +27,37 @@ pub fn identity_value(config: &Config) -> Value {
     root
 }
 
+/// Takes a key out if its value is unwanted.
+fn remove(root: &mut Value, path: &str, unwanted: impl FnOnce(&Value) -> bool) {
+    let (section, leaf) = path.split_once('.').unwrap_or(("", path));
+    let section = if section.is_empty() { Some(root) } else { root.get_mut(section) };
+    if let Some(keys) = section.and_then(Value::as_object_mut)
+        && keys.get(leaf).is_some_and(unwanted)
+    {
+        keys.remove(leaf);
+    }
+}
+
 /// Keys that change nothing, given the others.
 fn ignored(config: &Config) -> Vec<&'static str> {
     let mut ignored = Vec::new();
     let (model, diffusion) = (&config.model, &config.diffusion);
     if diffusion.noise_schedule == NoiseSchedule::Cosine {
         ignored.extend(["diffusion.beta_start", "diffusion.beta_end", "diffusion.rescale_betas"]);
+    }
+    if diffusion.loss_type != LossType::Huber {
+        ignored.push("diffusion.huber_delta");
+    }
+    if diffusion.loss_weighting != LossWeighting::MinSnr {
+        ignored.push("diffusion.min_snr_gamma");
+    }
+    match config.ema.kind {
+        EmaKind::Decay => ignored.push("ema.sigma_rel"),
+        EmaKind::Power => ignored.extend(["ema.decay", "ema.warmup"]),
+    }
+    // The weights count, not where they lie; without their hash the path is all there is to tell them by.
+    if config.training.initial_weights_blake3.is_some() {
+        ignored.push("training.initial_weights");
     }
     // At 1000 timesteps the factor is 1.
     if diffusion.timesteps == 1000 {
@@ -234,6 +259,9 @@ mod tests {
             "model.attention_resolutions = [8, 16, 16]",
             "model.norm_groups = 16\nmodel.time_embed_dim = 256",
             "diffusion.rescale_betas = true",
+            "diffusion.huber_delta = 3\ndiffusion.min_snr_gamma = 1",
+            "ema.decay = [0.999]",
+            "data.skip_corrupt = true",
             "[training]\nsteps = 10000\nbatch_size = 64\n[model]\nbase_channels = 64",
         ] {
             assert_eq!(id(same), plain, "{same}");
@@ -258,6 +286,16 @@ mod tests {
             "diffusion.timesteps = 500\ndiffusion.rescale_betas = false",
             "model.mid_attention = false",
             "model.num_attention_heads = 2",
+            "model.init = \"ddpm\"",
+            "data.horizontal_flip = true",
+            "diffusion.loss_type = \"huber\"",
+            "diffusion.loss_type = \"huber\"\ndiffusion.huber_delta = 1",
+            "diffusion.loss_weighting = \"min_snr\"",
+            "diffusion.timestep_sampler = \"stratified\"",
+            "ema.decay = [0.999, 0.99]",
+            "ema.kind = \"power\"",
+            "ema.kind = \"power\"\nema.sigma_rel = [0.05, 0.1]",
+            "training.initial_weights = \"elsewhere\"",
         ] {
             assert!(seen.insert(id(other)), "{other}");
         }
@@ -270,6 +308,13 @@ mod tests {
         same(cosine, &format!("{cosine}diffusion.beta_end = 0.5\ndiffusion.rescale_betas = false"));
         let plain = "model.attention_resolutions = []\nmodel.mid_attention = false\n";
         same(plain, &format!("{plain}model.num_attention_heads = 3"));
+        same("ema.kind = \"power\"", "ema.kind = \"power\"\nema.decay = 0.5\nema.warmup = false");
+        same("diffusion.noise_schedule = \"sqrt\"", "diffusion.noise_schedule = \"scaled_linear\"");
+        let hash = format!("training.initial_weights_blake3 = \"{}\"\n", "07".repeat(32));
+        same(
+            &format!("{hash}training.initial_weights = \"here\""),
+            &format!("{hash}training.initial_weights = \"there\""),
+        );
         let single = "model.channel_multipliers = [2]\nmodel.attention_resolutions = []\n";
         same(single, &format!("{single}model.downsample_padding = 0"));
     }

@@ -3,6 +3,8 @@
 //! In: a dotted path. Out: its [`Key`], or the nearest one to what was typed. Keys and values that only
 //! a later version accepts are listed too, so that they are refused by name instead of ignored.
 
+use toml::Value;
+
 use super::kind::{Kind, Range};
 
 /// One key.
@@ -16,6 +18,39 @@ pub struct Key {
     pub hashed: bool,
     /// Whether `default.toml` gives it a value, and if not, why.
     pub default: DefaultValue,
+    /// For a key that came later than the first version: the value that says "as before". A run's file that
+    /// lacks the key means this value, and identity leaves the key out while it has it, whatever
+    /// `default.toml` says by then, so that runs of earlier versions keep their identity.
+    pub introduced_as: Option<Introduced>,
+}
+
+/// A value that a key was introduced with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Introduced {
+    /// Off.
+    False,
+    /// One of its words.
+    Word(&'static str),
+    /// A number.
+    Number(f64),
+    /// A whole number.
+    Integer(i64),
+    /// A list of words.
+    Words(&'static [&'static str]),
+}
+
+impl Introduced {
+    /// As a configuration file writes it.
+    pub(crate) fn to_toml(self) -> Value {
+        let word = |word: &str| Value::String(word.to_owned());
+        match self {
+            Introduced::False => Value::Boolean(false),
+            Introduced::Word(text) => word(text),
+            Introduced::Number(number) => Value::Float(number),
+            Introduced::Integer(integer) => Value::Integer(integer),
+            Introduced::Words(words) => Value::Array(words.iter().map(|text| word(text)).collect()),
+        }
+    }
 }
 
 /// Where a key's default comes from.
@@ -32,7 +67,7 @@ pub enum DefaultValue {
 use DefaultValue::{Absent, Derived, Written};
 
 const fn key(path: &'static str, kind: Kind) -> Key {
-    Key { path, kind, hashed: true, default: Written }
+    Key { path, kind, hashed: true, default: Written, introduced_as: None }
 }
 
 impl Key {
@@ -42,6 +77,10 @@ impl Key {
 
     const fn default(self, default: DefaultValue) -> Key {
         Key { default, ..self }
+    }
+
+    const fn introduced_as(self, value: Introduced) -> Key {
+        Key { introduced_as: Some(value), ..self }
     }
 }
 
@@ -63,11 +102,24 @@ const FRACTION: Range = range(0.0, true, 1.0, false);
 const OPEN_UNIT: Range = range(0.0, false, 1.0, false);
 /// Above 0, at most 1: an epsilon.
 const EPSILON: Range = range(0.0, false, 1.0, true);
+/// Above 0, no upper end.
+const POSITIVE: Range = range(0.0, false, f64::INFINITY, false);
+/// Above 0, below 0.28: an average as wide as 1/√12 of the run would need γ = 0, no average at all.
+const RELATIVE_WIDTH: Range = range(0.0, false, 0.28, false);
 const NOT_NEGATIVE: Range = range(0.0, true, f64::INFINITY, false);
 
 const fn words(now: &'static [&'static str], later: &'static [&'static str]) -> Kind {
     Kind::Choice { now, later }
 }
+
+const fn words_of(now: &'static [&'static str], later: &'static [&'static str]) -> Kind {
+    Kind::Words { now, later }
+}
+
+/// Metrics of the held-out images.
+const METRICS: &[&str] = &["loss", "denoise_score", "denoise_bits"];
+/// Metrics that need samples.
+const LATER_METRICS: &[&str] = &["sliced_wasserstein", "fid", "kid", "precision", "recall"];
 
 /// Most levels of a network.
 pub(crate) const MAX_LEVELS: usize = 6;
@@ -77,10 +129,12 @@ pub(crate) const MAX_LEVELS: usize = 6;
 pub const KEYS: &[Key] = &[
     key("name", Kind::FolderName).unhashed().default(Derived),
     key("description", Kind::Text).unhashed(),
-    key("data.dataset", words(&["shapes", "mnist"], &["fashion-mnist", "cifar10", "cifar100", "folder"])),
+    key("data.dataset", words(&["shapes", "mnist", "fashion-mnist", "cifar10", "cifar100", "folder"], &[])),
     key("data.root", Kind::Path).unhashed().default(Absent),
     key("data.image_size", whole(8, 1024)),
     key("data.in_channels", Kind::IntegerChoice(&[1, 3])),
+    key("data.horizontal_flip", Kind::Bool).introduced_as(Introduced::False),
+    key("data.skip_corrupt", Kind::Bool).unhashed().introduced_as(Introduced::False),
     key("data.validation_fraction", Kind::Number(range(0.0, false, 0.5, true))),
     key("data.limit", at_least(1)).default(Absent),
     key("model.base_channels", whole(1, 65_536)),
@@ -94,70 +148,66 @@ pub const KEYS: &[Key] = &[
     key("model.norm_groups", whole(1, 65_536)).default(Derived),
     key("model.norm_eps", Kind::Number(EPSILON)),
     key("model.mid_attention", Kind::Bool),
+    key("model.init", words(&["torch", "ddpm"], &[])).introduced_as(Introduced::Word("torch")),
     key("model.downsample_padding", Kind::IntegerChoice(&[0, 1])),
     key("model.freq_shift", Kind::Number(NOT_NEGATIVE)),
     key("model.flip_sin_to_cos", Kind::Bool),
     key("diffusion.timesteps", whole(2, 1_000_000)),
-    key("diffusion.noise_schedule", words(&["linear", "cosine"], &["scaled_linear", "sqrt", "sigmoid"])),
+    key("diffusion.noise_schedule", words(&["linear", "cosine", "scaled_linear", "sqrt", "sigmoid"], &[])),
     key("diffusion.beta_start", Kind::Number(OPEN_UNIT)),
     key("diffusion.beta_end", Kind::Number(OPEN_UNIT)),
     key("diffusion.rescale_betas", Kind::Bool).default(Derived),
-    key("diffusion.prediction_type", words(&["epsilon", "v"], &["x0"])),
-    key("diffusion.loss_type", words(&["mse"], &["l1", "huber"])),
+    key("diffusion.zero_terminal_snr", Kind::Bool).introduced_as(Introduced::False),
+    key("diffusion.prediction_type", words(&["epsilon", "v", "x0"], &[])),
+    key("diffusion.loss_type", words(&["mse", "l1", "huber"], &[])),
+    key("diffusion.huber_delta", Kind::Number(POSITIVE)).introduced_as(Introduced::Number(0.1)),
+    key("diffusion.loss_weighting", words(&["uniform", "min_snr"], &[])).introduced_as(Introduced::Word("uniform")),
+    key("diffusion.min_snr_gamma", Kind::Number(POSITIVE)).introduced_as(Introduced::Number(5.0)),
+    key("diffusion.timestep_sampler", words(&["uniform", "stratified"], &[])).introduced_as(Introduced::Word("uniform")),
     key("training.seed", at_least(0)).unhashed(),
     key("training.steps", at_least(1)),
     key("training.epochs", at_least(1)).default(Absent),
     key("training.batch_size", whole(1, 1_048_576)),
     key("training.gradient_accumulation", whole(1, 1_048_576)),
-    key("training.learning_rate", Kind::Number(range(0.0, false, f64::INFINITY, false))),
+    key("training.learning_rate", Kind::Number(POSITIVE)),
     key("training.warmup_steps", at_least(0)),
-    key("training.lr_schedule", words(&["constant"], &["cosine", "linear"])),
-    key("training.optimizer", words(&["adamw"], &["adam"])),
+    key("training.lr_schedule", words(&["constant", "cosine", "linear"], &[])),
+    key("training.optimizer", words(&["adamw", "adam"], &[])),
     key("training.betas", Kind::Pair(FRACTION)),
     key("training.eps", Kind::Number(EPSILON)),
     key("training.weight_decay", Kind::Number(NOT_NEGATIVE)),
     key("training.grad_clip", Kind::Number(NOT_NEGATIVE)),
-    key("training.precision", words(&["f32"], &["bf16", "f16"])),
+    key("training.precision", words(&["f32", "bf16", "f16"], &[])),
+    key("training.initial_weights", Kind::Path).default(Absent),
+    key("training.initial_weights_blake3", Kind::Hash).default(Absent),
     key("training.log_every", at_least(1)).unhashed(),
-    key("ema.kind", words(&["decay"], &["power"])),
-    key("ema.decay", Kind::NumberOrLaterList(FRACTION)),
+    key("ema.kind", words(&["decay", "power"], &[])),
+    key("ema.decay", Kind::Numbers(FRACTION)),
+    key("ema.sigma_rel", Kind::Numbers(RELATIVE_WIDTH)).introduced_as(Introduced::Number(0.05)),
     key("ema.warmup", Kind::Bool),
     key("ema.every", at_least(1)),
     key("checkpoint.every", at_least(0)).unhashed(),
     key("checkpoint.keep", at_least(1)).unhashed(),
     key("evaluation.every", at_least(0)).unhashed(),
     key("evaluation.images", whole(4, 1_000_000)).unhashed(),
+    key("evaluation.metrics", words_of(METRICS, LATER_METRICS)).unhashed().introduced_as(Introduced::Words(METRICS)),
     key("sampling.every", at_least(0)).unhashed(),
     key("sampling.num_samples", whole(0, 65_536)).unhashed(),
-    key("sampling.sampler", words(&["ddim"], &["ddpm", "dpm_solver_pp"])).unhashed(),
+    key("sampling.sampler", words(&["ddim", "ddpm", "dpm_solver_pp"], &[])).unhashed(),
     key("sampling.steps", whole(1, 1_000_000)).unhashed(),
     key("sampling.eta", Kind::Number(range(0.0, true, 1.0, true))).unhashed(),
-    key("sampling.timestep_spacing", words(&["leading", "linspace", "trailing"], &[])).unhashed(),
+    key("sampling.timestep_spacing", words(&["leading", "linspace", "trailing"], &[])).unhashed().default(Derived),
     key("sampling.steps_offset", whole(0, 1_000_000)).unhashed(),
     key("sampling.clip_sample", Kind::Bool).unhashed(),
+    key("sampling.variance", words(&["fixed_small", "fixed_large"], &[])).unhashed().introduced_as(Introduced::Word("fixed_small")),
     key("runtime.device", Kind::Device).unhashed(),
     key("runtime.jobs", whole(0, 4096)).unhashed(),
     key("runtime.threads", whole(0, 4096)).unhashed(),
+    key("runtime.slots_per_device", whole(1, 64)).unhashed().introduced_as(Introduced::Integer(1)),
+    key("runtime.deterministic", Kind::Bool).unhashed().introduced_as(Introduced::False),
     key("runtime.runs_dir", Kind::Path).unhashed(),
     key("runtime.data_dir", Kind::Path).unhashed(),
     key("launcher.kind", words(&["local"], &["slurm"])).unhashed(),
-];
-
-/// Keys that a later version accepts; this one refuses them by name.
-const LATER_KEYS: &[&str] = &[
-    "data.horizontal_flip",
-    "model.init",
-    "diffusion.zero_terminal_snr",
-    "diffusion.huber_delta",
-    "diffusion.loss_weighting",
-    "diffusion.min_snr_gamma",
-    "diffusion.timestep_sampler",
-    "training.initial_weights",
-    "ema.sigma_rel",
-    "evaluation.metrics",
-    "sampling.variance",
-    "runtime.slots_per_device",
-    "runtime.deterministic",
 ];
 
 /// Keys that say where other layers are; they are used up while reading.
@@ -186,10 +236,9 @@ pub(crate) fn index(path: &str) -> Option<usize> {
     KEYS.iter().position(|key| key.path == path)
 }
 
-/// Whether a later version accepts this key: a listed one, or any of Slurm's words under `launcher`.
+/// Whether a later version accepts this key: any of Slurm's words under `launcher`.
 pub fn is_later(path: &str) -> bool {
-    let slurm_word = path.starts_with("launcher.") && find(path).is_none();
-    LATER_KEYS.contains(&path) || slurm_word
+    path.starts_with("launcher.") && find(path).is_none()
 }
 
 /// Whether a path is a section: the first part of some key.
@@ -255,7 +304,7 @@ mod tests {
             }
             let line = if with_comments { line.trim_start_matches("# ") } else { line };
             if let Some((leaf, _)) = line.split_once(" = ")
-                && leaf.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+                && leaf.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
             {
                 found.insert(format!("{section}{leaf}"));
             }
@@ -264,7 +313,14 @@ mod tests {
     }
 
     fn of_config(optional: &[(&str, i64)]) -> BTreeSet<String> {
-        let folder = Folder::with("x.toml", "data.root = \"r\"\n");
+        let folder = Folder::with(
+            "x.toml",
+            &format!(
+                "data.root = \"r\"\ntraining.initial_weights = \"w\"\n\
+             training.initial_weights_blake3 = \"{}\"\n",
+                "0a".repeat(32)
+            ),
+        );
         let experiment = folder.load("x.toml").unwrap();
         let point: Vec<_> =
             optional.iter().map(|&(key, value)| (key.to_owned(), toml::Value::Integer(value))).collect();
@@ -305,7 +361,7 @@ mod tests {
 
     #[test]
     fn keys_of_a_later_version_are_known_by_name() {
-        assert!(is_later("model.init") && is_later("launcher.partition"));
-        assert!(!is_later("launcher.kind") && !is_later("model.dropout") && !is_later("model.inti"));
+        assert!(is_later("launcher.partition"));
+        assert!(!is_later("launcher.kind") && !is_later("model.dropout") && !is_later("model.init"));
     }
 }

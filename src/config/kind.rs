@@ -20,8 +20,8 @@ pub enum Kind {
     IntegerChoice(&'static [i64]),
     /// A finite number in a range; a whole number is taken as one too.
     Number(Range),
-    /// A number where a later version also takes a list of them.
-    NumberOrLaterList(Range),
+    /// A number, or a list of different ones.
+    Numbers(Range),
     /// Text.
     Text,
     /// A name that is safe as a folder's: `[A-Za-z0-9._-]`, no leading dot, at most 128 bytes.
@@ -35,6 +35,15 @@ pub enum Kind {
         /// Words that come with a later version.
         later: &'static [&'static str],
     },
+    /// A list of different words out of a few.
+    Words {
+        /// Words this version takes.
+        now: &'static [&'static str],
+        /// Words that come with a later version.
+        later: &'static [&'static str],
+    },
+    /// A BLAKE3 hash in hexadecimal.
+    Hash,
     /// A compute device.
     Device,
     /// A list of whole numbers.
@@ -83,7 +92,7 @@ impl Range {
 impl Kind {
     /// Whether a value is a list, so that a sweep axis over it is a list of lists.
     pub fn is_list(self) -> bool {
-        matches!(self, Kind::Integers { .. } | Kind::Pair(_))
+        matches!(self, Kind::Integers { .. } | Kind::Pair(_) | Kind::Words { .. })
     }
 
     /// The kind in words: "an integer from 1 to 4096".
@@ -95,7 +104,10 @@ impl Kind {
             Kind::IntegerChoice(values) => {
                 values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
             }
-            Kind::Number(range) | Kind::NumberOrLaterList(range) => format!("a number {}", range.describe()),
+            Kind::Number(range) => format!("a number {}", range.describe()),
+            Kind::Numbers(range) => {
+                format!("a number {}, or a list of different ones", range.describe())
+            }
             Kind::Text => "a text in quotes".into(),
             Kind::FolderName => "a text of letters, digits, \".\", \"_\" and \"-\"".into(),
             Kind::Path => "a path in quotes".into(),
@@ -103,6 +115,8 @@ impl Kind {
                 [only] => format!("\"{only}\""),
                 several => format!("one of {}", quoted(several)),
             },
+            Kind::Words { now, .. } => format!("a list of different words out of {}", quoted(now)),
+            Kind::Hash => "64 hexadecimal digits in quotes".into(),
             Kind::Device => "\"auto\", \"cpu\", \"cuda:0\" or \"mps\"".into(),
             Kind::Integers { min, max, len: (fewest, most) } => {
                 let count = match (fewest, most) {

@@ -176,7 +176,7 @@ mod tests {
         );
         assert_eq!(
             refusal("[ema]\nmomentum = 0.1\n"),
-            "error: unknown key ema.momentum\n  set in x.toml:2\n  help: [ema] has kind, decay, warmup, every"
+            "error: unknown key ema.momentum\n  set in x.toml:2\n  help: [ema] has kind, decay, sigma_rel, warmup, every"
         );
         assert_eq!(
             refusal("wombat = 1\n"),

@@ -41,4 +41,6 @@ pub use problem::{Location, Problem, Problems};
 pub use run_config::{ConfigError, read_run_config, to_toml};
 pub use schema::*;
 pub use stack::{Request, Source};
+#[cfg(test)]
+pub(crate) use testing::defaults;
 pub use why::LayerValue;

@@ -3,14 +3,16 @@
 //! In: a [`Config`]. Out: TOML that states every key, and the same configuration back from it, under the
 //! rules of any other file.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use super::build::build;
 use super::check;
+use super::keys::KEYS;
 use super::layer::Layer;
-use super::merge;
+use super::merge::{self, Origin, Slot};
 use super::problem::{Problem, Problems};
 use super::schema::Config;
 use super::source;
@@ -33,7 +35,8 @@ pub fn to_toml(config: &Config) -> Result<String, toml::ser::Error> {
     toml::to_string(config)
 }
 
-/// Reads and checks a run's `config.toml`. No default is filled in: a run is what its file says.
+/// Reads and checks a run's `config.toml`. No default is filled in: a run is what its file says; a key that
+/// did not exist when it was written means what it meant then.
 ///
 /// # Errors
 /// The file cannot be read, lacks a key, has an unknown one, or breaks a rule.
@@ -57,7 +60,13 @@ fn parse(path: &Path) -> Result<Config, Problems> {
     }
     Problems(problems).into_result()?;
     let layers = [layer];
-    let config = build(&merge::merge(&layers))?;
+    let mut slots = merge::merge(&layers);
+    for (key, slot) in KEYS.iter().zip(&mut slots) {
+        if let (None, Some(value)) = (&slot, key.introduced_as) {
+            *slot = Some(Slot { value: Cow::Owned(value.to_toml()), origin: Origin::Derived });
+        }
+    }
+    let config = build(&slots)?;
     let found = check::findings(&config).into_iter().map(|finding| {
         let subject = finding.keys[0];
         layers[0].problem(subject, finding.message).with_help(finding.help)
@@ -80,6 +89,23 @@ mod tests {
         );
         let config = folder.load("x.toml").unwrap().base().clone();
         folder.write("run/config.toml", &to_toml(&config).unwrap());
+        assert_eq!(read_run_config(&folder.path().join("run/config.toml")).unwrap(), config);
+    }
+
+    #[test]
+    fn a_run_of_an_earlier_version_means_what_it_meant_then() {
+        let folder = Folder::with("x.toml", "");
+        let config = folder.load("x.toml").unwrap().base().clone();
+        let lacks = |line: &str| {
+            let later = KEYS.iter().filter(|key| key.introduced_as.is_some());
+            let leaf = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+            later.into_iter().any(|key| line.starts_with(&format!("{} = ", leaf(key.path))))
+        };
+        let text = to_toml(&config).unwrap();
+        let earlier: String =
+            text.lines().filter(|line| !lacks(line)).map(|line| format!("{line}\n")).collect();
+        assert!(earlier.lines().count() + 10 < text.lines().count());
+        folder.write("run/config.toml", &earlier);
         assert_eq!(read_run_config(&folder.path().join("run/config.toml")).unwrap(), config);
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Experiment, Problems, Request};
+use super::{Config, Experiment, Problems, Request};
 
 /// A temporary folder of files.
 pub(crate) struct Folder(tempfile::TempDir);
@@ -42,6 +42,11 @@ impl Folder {
     pub(crate) fn relative(&self, text: &str) -> String {
         text.replace(&format!("{}/", self.path().display()), "")
     }
+}
+
+/// The configuration of an empty experiment file.
+pub(crate) fn defaults() -> Config {
+    Folder::with("x.toml", "").load("x.toml").expect("the defaults are valid").base().clone()
 }
 
 /// What the user reads about a single experiment file `x.toml`.

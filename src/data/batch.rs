@@ -100,19 +100,12 @@ fn timestep(u: f64, timesteps: usize) -> i64 {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::config::{Data, Dataset};
+    use crate::config::{Data, defaults};
     use crate::data::dataset::open;
 
     pub(in crate::data) fn shapes(limit: usize) -> Split {
         let folder = tempfile::tempdir().unwrap();
-        let config = Data {
-            dataset: Dataset::Shapes,
-            root: None,
-            image_size: 8,
-            in_channels: 3,
-            validation_fraction: 0.05,
-            limit: Some(limit),
-        };
+        let config = Data { image_size: 8, limit: Some(limit), ..defaults().data };
         open(&config, folder.path()).unwrap().train
     }
 

@@ -79,6 +79,7 @@ fn find(config: &Data, data_dir: &Path) -> Result<(Box<dyn Reader>, Cut), Error>
     }
     let reader: Box<dyn Reader> = match config.dataset {
         Dataset::Shapes => Box::new(Shapes::new(size, channels)),
+        Dataset::FashionMnist | Dataset::Cifar10 | Dataset::Cifar100 | Dataset::Folder => todo!(),
         Dataset::Mnist => {
             let folder = config.root.clone().unwrap_or_else(|| data_dir.join("mnist"));
             Box::new(Mnist::open(&folder, size, channels)?)
@@ -93,11 +94,12 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::config::defaults;
     use crate::data::mnist::tests::write_mnist;
 
     fn config(dataset: Dataset) -> Data {
         let (image_size, in_channels) = (if dataset == Dataset::Mnist { 28 } else { 16 }, 1);
-        Data { dataset, root: None, image_size, in_channels, validation_fraction: 0.05, limit: None }
+        Data { dataset, image_size, in_channels, ..defaults().data }
     }
 
     fn ids(split: &Split) -> Vec<u64> {

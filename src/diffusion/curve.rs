@@ -99,17 +99,14 @@ fn interpolate(points: &[(f64, f64)], at: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Diffusion, LossType, NoiseSchedule, PredictionType};
+    use crate::config::{Diffusion, NoiseSchedule, defaults};
 
     fn schedule(noise_schedule: NoiseSchedule, timesteps: usize) -> Schedule {
         Schedule::new(&Diffusion {
             timesteps,
             noise_schedule,
-            beta_start: 1e-4,
-            beta_end: 0.02,
             rescale_betas: timesteps != 1000,
-            prediction_type: PredictionType::Epsilon,
-            loss_type: LossType::Mse,
+            ..defaults().diffusion
         })
         .unwrap()
     }

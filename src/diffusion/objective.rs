@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::Schedule;
-use crate::config::{LossType, PredictionType};
+use crate::config::{Diffusion, LossType, LossWeighting, PredictionType};
 
 /// √ᾱ_t and √(1−ᾱ_t) of each image of a batch.
 pub struct Coefficients {
@@ -37,7 +37,24 @@ impl Coefficients {
         match kind {
             PredictionType::Epsilon => eps,
             PredictionType::V => self.signal.clone() * eps - self.noise.clone() * x0,
+            PredictionType::X0 => x0,
         }
+    }
+}
+
+/// Weight of an image's loss at a signal-to-noise ratio (Hang et al. 2023, §3.4): min(SNR, γ) on the error of
+/// x0, restated for what the network predicts.
+pub fn weight(diffusion: &Diffusion, snr: f64) -> f64 {
+    if diffusion.loss_weighting == LossWeighting::Uniform {
+        return 1.0;
+    }
+    let capped = snr.min(diffusion.min_snr_gamma);
+    match diffusion.prediction_type {
+        // The limit of min(SNR, γ)/SNR where no signal is left.
+        PredictionType::Epsilon if snr == 0.0 => 1.0,
+        PredictionType::Epsilon => capped / snr,
+        PredictionType::V => capped / (snr + 1.0),
+        PredictionType::X0 => capped,
     }
 }
 
@@ -45,12 +62,32 @@ impl Coefficients {
 ///
 /// # Shapes
 /// - `prediction`, `target`: `[N, C, H, W]`; returns `[N]`
-pub fn loss_per_image(kind: LossType, prediction: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
+pub fn loss_per_image(diffusion: &Diffusion, prediction: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
     let n = prediction.dims()[0];
-    let elements = match kind {
-        LossType::Mse => (prediction - target).square(),
+    let error = prediction - target;
+    let elements = match diffusion.loss_type {
+        LossType::Mse => error.square(),
+        LossType::L1 => error.abs(),
+        LossType::Huber => {
+            // d²/2 up to δ, δ·(d − δ/2) beyond: with c = min(d, δ) both are c·(d − c/2).
+            let distance = error.abs();
+            let near = distance.clone().clamp_max(diffusion.huber_delta);
+            near.clone() * (distance - near / 2.0)
+        }
     };
     elements.reshape([n as i32, -1]).mean_dim(1).reshape([n])
+}
+
+/// Loss of one element, as [`loss_per_image`] has it.
+pub fn element_loss(diffusion: &Diffusion, error: f64) -> f64 {
+    match diffusion.loss_type {
+        LossType::Mse => error * error,
+        LossType::L1 => error.abs(),
+        LossType::Huber => {
+            let near = error.abs().min(diffusion.huber_delta);
+            near * (error.abs() - near / 2.0)
+        }
+    }
 }
 
 /// The two readings of one predicted value.
@@ -62,6 +99,15 @@ pub struct Reading {
     pub eps: f64,
 }
 
+/// What the network should predict at one element, as [`Coefficients::target`] has it.
+pub fn target(kind: PredictionType, x0: f64, eps: f64, alpha_bar: f64) -> f64 {
+    match kind {
+        PredictionType::Epsilon => eps,
+        PredictionType::V => alpha_bar.sqrt() * eps - (1.0 - alpha_bar).sqrt() * x0,
+        PredictionType::X0 => x0,
+    }
+}
+
 /// Reads a prediction at one element as x̂0 and ε̂, unclipped.
 pub fn read(kind: PredictionType, prediction: f64, xt: f64, alpha_bar: f64) -> Reading {
     let (signal, noise) = (alpha_bar.sqrt(), (1.0 - alpha_bar).sqrt());
@@ -70,6 +116,7 @@ pub fn read(kind: PredictionType, prediction: f64, xt: f64, alpha_bar: f64) -> R
         PredictionType::V => {
             Reading { x0: signal * xt - noise * prediction, eps: noise * xt + signal * prediction }
         }
+        PredictionType::X0 => Reading { x0: prediction, eps: (xt - signal * prediction) / noise },
     }
 }
 
@@ -78,12 +125,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_perfect_v_prediction_reads_back_as_image_and_noise() {
+    fn a_perfect_prediction_reads_back_as_image_and_noise() {
         let (x0, eps, alpha_bar) = (0.4_f64, -1.3_f64, 0.37_f64);
         let (signal, noise) = (alpha_bar.sqrt(), (1.0 - alpha_bar).sqrt());
         let xt = signal * x0 + noise * eps;
         let v = signal * eps - noise * x0;
-        for (kind, prediction) in [(PredictionType::V, v), (PredictionType::Epsilon, eps)] {
+        let kinds = [(PredictionType::V, v), (PredictionType::Epsilon, eps), (PredictionType::X0, x0)];
+        for (kind, prediction) in kinds {
+            assert_eq!(target(kind, x0, eps, alpha_bar), prediction);
             let reading = read(kind, prediction, xt, alpha_bar);
             assert!((reading.x0 - x0).abs() < 1e-12 && (reading.eps - eps).abs() < 1e-12);
         }

@@ -34,6 +34,8 @@ impl Schedule {
         let timesteps = diffusion.timesteps;
         let betas = match diffusion.noise_schedule {
             NoiseSchedule::Linear => linear(diffusion),
+            NoiseSchedule::ScaledLinear => scaled_linear(diffusion),
+            NoiseSchedule::Sigmoid => sigmoid(diffusion),
             NoiseSchedule::Cosine => cosine(timesteps),
         };
         if let Some(t) = betas.iter().position(|beta| !(*beta > 0.0 && *beta < 1.0)) {
@@ -46,7 +48,23 @@ impl Schedule {
                 Some(*product)
             })
             .collect();
-        Ok(Self { betas, alpha_bars })
+        let schedule = Self { betas, alpha_bars };
+        Ok(if diffusion.zero_terminal_snr { schedule.ending_in_noise() } else { schedule })
+    }
+
+    /// The same chain with √ᾱ shifted and scaled so that its last value is 0 and its first stays
+    /// (Lin et al. 2024, Alg. 1). A chain of one step has nothing to keep and is left as it is.
+    fn ending_in_noise(self) -> Self {
+        let signal: Vec<f64> = self.alpha_bars.iter().map(|alpha_bar| alpha_bar.sqrt()).collect();
+        let (first, last) = (signal[0], signal[signal.len() - 1]);
+        if first <= last {
+            return self;
+        }
+        let scale = first / (first - last);
+        let alpha_bars: Vec<f64> = signal.iter().map(|signal| ((signal - last) * scale).powi(2)).collect();
+        let before = std::iter::once(1.0).chain(alpha_bars.iter().copied());
+        let betas = before.zip(&alpha_bars).map(|(before, alpha_bar)| 1.0 - alpha_bar / before).collect();
+        Self { betas, alpha_bars }
     }
 
     /// T.
@@ -65,21 +83,41 @@ impl Schedule {
         alpha_bar / (1.0 - alpha_bar)
     }
 
-    /// λ_t = ln SNR, falling in t.
+    /// λ_t = ln SNR, falling in t; −∞ where no signal is left.
     pub fn log_snr(&self, t: usize) -> f64 {
         self.snr(t).ln()
     }
 }
 
-/// β evenly from start to end (Ho et al. 2020, §4), both scaled by 1000/T where the configuration says so.
+/// First and last β, both scaled by 1000/T where the configuration says so.
+fn ends(diffusion: &Diffusion) -> (f64, f64) {
+    let scale = if diffusion.rescale_betas { 1000.0 / diffusion.timesteps as f64 } else { 1.0 };
+    (diffusion.beta_start * scale, diffusion.beta_end * scale)
+}
+
+/// `n` values evenly from start to end.
+fn even(start: f64, end: f64, n: usize) -> impl Iterator<Item = f64> {
+    // One value is the start.
+    let intervals = n.saturating_sub(1).max(1) as f64;
+    (0..n).map(move |i| start + (end - start) * i as f64 / intervals)
+}
+
+/// β evenly from start to end (Ho et al. 2020, §4).
 fn linear(diffusion: &Diffusion) -> Vec<f64> {
-    let timesteps = diffusion.timesteps;
-    let scale = if diffusion.rescale_betas { 1000.0 / timesteps as f64 } else { 1.0 };
-    let (start, end) = (diffusion.beta_start * scale, diffusion.beta_end * scale);
-    match timesteps {
-        1 => vec![start],
-        _ => (0..timesteps).map(|t| start + (end - start) * t as f64 / (timesteps - 1) as f64).collect(),
-    }
+    let (start, end) = ends(diffusion);
+    even(start, end, diffusion.timesteps).collect()
+}
+
+/// √β evenly from √start to √end (Rombach et al. 2022).
+fn scaled_linear(diffusion: &Diffusion) -> Vec<f64> {
+    let (start, end) = ends(diffusion);
+    even(start.sqrt(), end.sqrt(), diffusion.timesteps).map(|root| root * root).collect()
+}
+
+/// β a logistic curve over −6…6, squeezed between start and end (diffusers' `sigmoid`).
+fn sigmoid(diffusion: &Diffusion) -> Vec<f64> {
+    let (start, end) = ends(diffusion);
+    even(-6.0, 6.0, diffusion.timesteps).map(|x| (end - start) / (1.0 + (-x).exp()) + start).collect()
 }
 
 /// β from f(u) = cos²((u + s)/(1 + s)·π/2), s = 0.008, at most 0.999 (Nichol & Dhariwal 2021, Eq. 17).
@@ -92,18 +130,10 @@ fn cosine(timesteps: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{LossType, PredictionType};
+    use crate::config::defaults;
 
     fn diffusion(noise_schedule: NoiseSchedule, timesteps: usize, rescale_betas: bool) -> Diffusion {
-        Diffusion {
-            timesteps,
-            noise_schedule,
-            beta_start: 1e-4,
-            beta_end: 0.02,
-            rescale_betas,
-            prediction_type: PredictionType::Epsilon,
-            loss_type: LossType::Mse,
-        }
+        Diffusion { timesteps, noise_schedule, rescale_betas, ..defaults().diffusion }
     }
 
     fn terminal(timesteps: usize, rescale: bool) -> f64 {

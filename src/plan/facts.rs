@@ -54,7 +54,7 @@ struct Network {
 }
 
 /// The settings that a schedule depends on, comparable by their bits.
-type ScheduleKey = (usize, &'static str, u64, u64, bool);
+type ScheduleKey = (usize, NoiseSchedule, [u64; 2], [bool; 2]);
 
 impl FactsBook {
     /// The facts of a configuration, or in words why it has no noise schedule.
@@ -86,12 +86,9 @@ impl FactsBook {
     }
 
     fn schedule(&mut self, diffusion: &Diffusion) -> Result<ScheduleFacts, String> {
-        let shape = match diffusion.noise_schedule {
-            NoiseSchedule::Linear => "linear",
-            NoiseSchedule::Cosine => "cosine",
-        };
-        let (start, end) = (diffusion.beta_start.to_bits(), diffusion.beta_end.to_bits());
-        let key = (diffusion.timesteps, shape, start, end, diffusion.rescale_betas);
+        let betas = [diffusion.beta_start, diffusion.beta_end].map(f64::to_bits);
+        let ends = [diffusion.rescale_betas, diffusion.zero_terminal_snr];
+        let key = (diffusion.timesteps, diffusion.noise_schedule, betas, ends);
         self.schedules.entry(key).or_insert_with(|| schedule_facts(diffusion)).clone()
     }
 }
@@ -110,13 +107,16 @@ fn schedule_facts(diffusion: &Diffusion) -> Result<ScheduleFacts, String> {
 /// With warm-up β_n = min(decay, (1 + n)/(10 + n)): a run that ends before the two meet never uses `decay`,
 /// and equals every other run with a decay it never reaches.
 fn decay_note(config: &Config) -> Option<String> {
-    let EmaKind::Decay = config.ema.kind;
-    let (decay, steps) = (config.ema.decay, config.training.steps?);
-    let last_update = steps - steps % config.ema.every;
-    let binds = |step: f64| (1.0 + step) / (10.0 + step) >= decay;
-    if !config.ema.warmup || binds(last_update as f64) {
+    if config.ema.kind != EmaKind::Decay || !config.ema.warmup {
         return None;
     }
+    let steps = config.training.steps?;
+    let last_update = (steps - steps % config.ema.every) as f64;
+    let bound_by = |step: f64, decay: f64| (1.0 + step) / (10.0 + step) >= decay;
+    // The smallest that never binds: those above it never do either.
+    let never = config.ema.decay.all().iter().copied().filter(|&decay| !bound_by(last_update, decay));
+    let decay = never.min_by(f64::total_cmp)?;
+    let binds = |step: f64| bound_by(step, decay);
     // (1 + n)/(10 + n) = decay, solved for n; rounding can leave the step on either side.
     let solved = ((10.0 * decay - 1.0) / (1.0 - decay)).floor();
     let first_bound = if binds(solved) { solved } else { solved + 1.0 };
@@ -140,19 +140,11 @@ fn coverage_note(schedule: &ScheduleFacts) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{LossType, PredictionType};
+    use crate::config::{Tracks, defaults};
     use crate::plan::fixture::base_config;
 
     fn diffusion(noise_schedule: NoiseSchedule, timesteps: usize) -> Diffusion {
-        Diffusion {
-            timesteps,
-            noise_schedule,
-            beta_start: 1e-4,
-            beta_end: 0.02,
-            rescale_betas: timesteps != 1000,
-            prediction_type: PredictionType::Epsilon,
-            loss_type: LossType::Mse,
-        }
+        Diffusion { timesteps, noise_schedule, rescale_betas: timesteps != 1000, ..defaults().diffusion }
     }
 
     #[test]
@@ -179,7 +171,7 @@ mod tests {
     fn a_decay_that_the_warm_up_never_reaches_is_noted() {
         let mut config = base_config();
         config.training.steps = Some(300);
-        config.ema.decay = 0.999;
+        config.ema.decay = Tracks::new(vec![0.999]).unwrap();
         assert_eq!(
             decay_note(&config).unwrap(),
             "ema.decay = 0.999 never binds: its warm-up would reach it at step 8990, after training has ended; \

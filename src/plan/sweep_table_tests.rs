@@ -130,8 +130,8 @@ fn only_keys_of_the_identity_can_be_axes() {
         "error: sweep.grid: unknown key model.droput\n  help: did you mean model.dropout?"
     );
     assert_eq!(
-        errors("[sweep.grid]\n\"model.init\" = [\"ddpm\"]"),
-        "error: sweep.grid: model.init comes with a later version"
+        errors("[sweep.grid]\n\"launcher.partition\" = [\"gpu\"]"),
+        "error: sweep.grid: launcher.partition comes with a later version"
     );
     assert_eq!(
         errors("[sweep.grid]\n\"training.steps\" = [1]\n\"training.epochs\" = [1]"),

@@ -134,79 +134,30 @@ impl RunFiles {
 
 /// A small valid configuration.
 pub(super) fn config() -> config::Config {
-    let text = r#"
-        name = "x"
-        description = ""
-        [data]
-        dataset = "shapes"
-        image_size = 16
-        in_channels = 1
-        validation_fraction = 0.1
-        [model]
-        base_channels = 16
-        channel_multipliers = [1, 2]
-        num_res_blocks = 1
-        attention_resolutions = []
-        attention_head_dim = 8
-        dropout = 0.0
-        time_embed_dim = 64
-        norm_groups = 4
-        norm_eps = 1e-5
-        mid_attention = true
-        downsample_padding = 1
-        freq_shift = 0.0
-        flip_sin_to_cos = true
-        [diffusion]
-        timesteps = 1000
-        noise_schedule = "linear"
-        beta_start = 1e-4
-        beta_end = 0.02
-        rescale_betas = false
-        prediction_type = "epsilon"
-        loss_type = "mse"
-        [training]
-        seed = 0
-        steps = 200
-        batch_size = 8
-        gradient_accumulation = 1
-        learning_rate = 1e-3
-        warmup_steps = 0
-        lr_schedule = "constant"
-        optimizer = "adamw"
-        betas = [0.9, 0.999]
-        eps = 1e-8
-        weight_decay = 0.0
-        grad_clip = 1.0
-        precision = "f32"
-        log_every = 10
-        [ema]
-        kind = "decay"
-        decay = 0.9
-        warmup = true
-        every = 1
-        [checkpoint]
-        every = 100
-        keep = 1
-        [evaluation]
-        every = 100
-        images = 64
-        [sampling]
-        every = 0
-        num_samples = 4
-        sampler = "ddim"
-        steps = 10
-        eta = 0.0
-        timestep_spacing = "leading"
-        steps_offset = 0
-        clip_sample = true
-        [runtime]
-        device = "cpu"
-        jobs = 1
-        threads = 1
-        runs_dir = "runs"
-        data_dir = "data"
-        [launcher]
-        kind = "local"
-    "#;
-    toml::from_str(text).unwrap()
+    let mut config = config::defaults();
+    config.data = config::Data { image_size: 16, in_channels: 1, validation_fraction: 0.1, ..config.data };
+    config.model = config::Model {
+        base_channels: 16,
+        channel_multipliers: vec![1, 2],
+        num_res_blocks: 1,
+        attention_resolutions: vec![],
+        attention_head_dim: Some(8),
+        time_embed_dim: 64,
+        norm_groups: 4,
+        ..config.model
+    };
+    config.training = config::Training {
+        steps: Some(200),
+        batch_size: 8,
+        learning_rate: 1e-3,
+        warmup_steps: 0,
+        weight_decay: 0.0,
+        log_every: 10,
+        ..config.training
+    };
+    config.ema.decay = config::Tracks::new(vec![0.9]).unwrap();
+    config.checkpoint = config::Checkpoint { every: 100, keep: 1 };
+    config.evaluation = config::Evaluation { every: 100, images: 64, ..config.evaluation };
+    config.sampling = config::Sampling { every: 0, num_samples: 4, steps: 10, ..config.sampling };
+    config
 }

@@ -1,17 +1,10 @@
 //! Networks for tests of this module.
 
-use crate::config::{Data, Dataset, Model};
+use crate::config::{Data, Model, defaults};
 
 /// Images of `size` pixels and `channels`.
 pub(crate) fn data(size: usize, channels: usize) -> Data {
-    Data {
-        dataset: Dataset::Shapes,
-        root: None,
-        image_size: size,
-        in_channels: channels,
-        validation_fraction: 0.1,
-        limit: None,
-    }
+    Data { image_size: size, in_channels: channels, ..defaults().data }
 }
 
 /// Two residual blocks per level, middle attention, a time embedding four times as wide as the first level.
@@ -19,18 +12,10 @@ pub(crate) fn model(channels: &[usize], attention: &[usize]) -> Model {
     Model {
         base_channels: 1,
         channel_multipliers: channels.to_vec(),
-        num_res_blocks: 2,
         attention_resolutions: attention.to_vec(),
-        num_attention_heads: None,
-        attention_head_dim: Some(64),
-        dropout: 0.0,
         time_embed_dim: 4 * channels[0],
         norm_groups: 32,
-        norm_eps: 1e-5,
-        mid_attention: true,
-        downsample_padding: 1,
-        freq_shift: 0.0,
-        flip_sin_to_cos: true,
+        ..defaults().model
     }
 }
 

@@ -5,11 +5,14 @@ use crate::config::{Ema, EmaKind};
 
 /// Decay of the update after `step` completed optimizer steps: min(decay, (1+step)/(10+step)) with warm-up.
 pub(super) fn decay(ema: &Ema, step: u64) -> f64 {
-    let EmaKind::Decay = ema.kind;
-    if !ema.warmup {
-        return ema.decay;
+    let decay = ema.tracks()[0];
+    if ema.kind == EmaKind::Power {
+        todo!()
     }
-    ema.decay.min((1 + step) as f64 / (10 + step) as f64)
+    if !ema.warmup {
+        return decay;
+    }
+    decay.min((1 + step) as f64 / (10 + step) as f64)
 }
 
 /// Whether the average moves at this step.
@@ -27,5 +30,5 @@ pub(super) fn update(average: &mut Flat, weights: &Flat, ema: &Ema, step: u64) {
 
 /// Name of the average in CSVs and on the command line.
 pub fn label(ema: &Ema) -> String {
-    format!("ema-{}", ema.decay)
+    format!("ema-{}", ema.tracks()[0])
 }

@@ -4,11 +4,11 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::config::{Config, LossType, PredictionType};
+use crate::config::{Config, Diffusion};
 use crate::data::{Draw, Split, eval_noise};
 use crate::diffusion::Schedule;
 use crate::diffusion::curve::{self, Node, Scores};
-use crate::diffusion::objective::read;
+use crate::diffusion::objective::{element_loss, read, target, weight};
 use crate::model::{Mode, UNet};
 
 /// During training an image is measured at every fourth node, so that all nodes are covered at a quarter of
@@ -47,8 +47,7 @@ pub struct Level {
 pub(super) struct Evaluator<'a> {
     split: &'a Split,
     schedule: &'a Schedule,
-    prediction: PredictionType,
-    loss: LossType,
+    diffusion: Diffusion,
     /// Positions of the images in the split, in hash order.
     images: Vec<usize>,
     nodes: Vec<Node>,
@@ -85,8 +84,7 @@ impl<'a> Evaluator<'a> {
         Self {
             split,
             schedule,
-            prediction: config.diffusion.prediction_type,
-            loss: config.diffusion.loss_type,
+            diffusion: config.diffusion.clone(),
             images: split.hash_order(config.evaluation.images),
             nodes: curve::nodes(schedule),
             shape: [config.data.in_channels, size, size],
@@ -195,19 +193,16 @@ impl<'a> Evaluator<'a> {
 
     fn compare(&self, question: &Question, noised: &[f32], predicted: &[f32]) -> Answer {
         let alpha_bar = self.schedule.alpha_bars[question.t];
-        let (signal, spread) = (alpha_bar.sqrt(), (1.0 - alpha_bar).sqrt());
+        let kind = self.diffusion.prediction_type;
+        let weight = weight(&self.diffusion, self.schedule.snr(question.t));
         let mut sum = Answer { eps: 0.0, x0: 0.0, loss: 0.0 };
         for (i, (xt, output)) in noised.iter().zip(predicted).enumerate() {
             let (x0, eps) = (f64::from(question.clean[i]), f64::from(question.noise[i]));
-            let reading = read(self.prediction, f64::from(*output), f64::from(*xt), alpha_bar);
-            let target = match self.prediction {
-                PredictionType::Epsilon => eps,
-                PredictionType::V => signal * eps - spread * x0,
-            };
-            let LossType::Mse = self.loss;
+            let reading = read(kind, f64::from(*output), f64::from(*xt), alpha_bar);
+            let error = f64::from(*output) - target(kind, x0, eps, alpha_bar);
             sum.eps += (reading.eps - eps).powi(2);
             sum.x0 += (reading.x0 - x0).powi(2);
-            sum.loss += (f64::from(*output) - target).powi(2);
+            sum.loss += weight * element_loss(&self.diffusion, error);
         }
         let elements = noised.len() as f64;
         Answer { eps: sum.eps / elements, x0: sum.x0 / elements, loss: sum.loss / elements }

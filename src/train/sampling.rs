@@ -32,7 +32,9 @@ pub(super) fn sample(
     let network = network.valid();
     let size = config.data.image_size;
     let shape = [config.data.in_channels, size, size];
-    let Sampler::Ddim = settings.sampler;
+    if settings.sampler != Sampler::Ddim {
+        todo!()
+    }
     let chain =
         Ddim { schedule, prediction: config.diffusion.prediction_type, settings, final_alpha_bar: 1.0 };
     let starts: Vec<usize> = (0..n).step_by(batch.max(1)).collect();

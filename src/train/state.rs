@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::optimizer::AdamW;
+use super::optimizer::Adam;
 use super::parameters::{self, Flat};
 use super::tally::Tally;
 use super::tensors::{self, TensorFile};
@@ -19,7 +19,7 @@ use crate::rundir::Best;
 /// The mutable part of a run.
 pub(super) struct State {
     pub(super) network: UNet,
-    pub(super) optimizer: AdamW,
+    pub(super) optimizer: Adam,
     pub(super) average: Flat,
     /// Completed optimizer steps.
     pub(super) step: u64,
@@ -42,7 +42,7 @@ impl State {
         let network = initial_network(config, &device.clone().autodiff());
         let weights = parameters::weights(&network);
         Self {
-            optimizer: AdamW::new(&weights),
+            optimizer: Adam::new(&weights),
             average: weights,
             network,
             step: 0,
@@ -89,7 +89,7 @@ impl State {
         let progress: Progress =
             serde_json::from_str(&text).map_err(|source| Error::Progress { path, source })?;
         Ok(Self {
-            optimizer: AdamW {
+            optimizer: Adam {
                 first: read("optimizer", "first.")?,
                 second: read("optimizer", "second.")?,
                 updates: progress.optimizer_updates,

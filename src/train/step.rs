@@ -9,7 +9,7 @@ use super::state::State;
 use crate::config::Config;
 use crate::data::{Batch, Draw};
 use crate::diffusion::Schedule;
-use crate::diffusion::objective::{Coefficients, loss_per_image};
+use crate::diffusion::objective::{Coefficients, loss_per_image, weight};
 use crate::model::{Mode, UNet};
 
 /// What a step leaves to be recorded; tensors stay on the device until somebody asks.
@@ -28,6 +28,7 @@ pub(super) fn step(
     batch: &Batch,
     config: &Config,
     schedule: &Schedule,
+    total_steps: u64,
     device: &Device,
 ) -> Step {
     let training = &config.training;
@@ -49,7 +50,7 @@ pub(super) fn step(
     let norm = global_norm(&gradient);
     let gradient =
         if training.grad_clip > 0.0 { clip(gradient, &norm, training.grad_clip) } else { gradient };
-    let rate = learning_rate(training, state.step);
+    let rate = learning_rate(training, state.step, total_steps);
     let weights = parameters::weights(&state.network);
     let weights = state.optimizer.update(weights, gradient, training, rate);
     state.step += 1;
@@ -65,6 +66,8 @@ struct Micro {
     noised: Tensor<4>,
     target: Tensor<4>,
     t: Tensor<1>,
+    /// Weight of each image's loss.
+    weight: Tensor<1>,
 }
 
 /// Part `part` of the batch, noised, on the device.
@@ -87,11 +90,14 @@ fn micro_batch(
     let (x0, eps) = (cut(&batch.images), cut(&batch.noise));
     let steps = &batch.timesteps[part * n..(part + 1) * n];
     let coefficients = Coefficients::new(schedule, steps, device);
+    let weight: Vec<f32> =
+        steps.iter().map(|t| weight(&config.diffusion, schedule.snr(*t as usize)) as f32).collect();
     let t: Vec<f32> = steps.iter().map(|t| *t as f32).collect();
     Micro {
         noised: coefficients.noised(x0.clone(), eps.clone()),
         target: coefficients.target(config.diffusion.prediction_type, x0, eps),
         t: Tensor::from_data(TensorData::new(t, [n]), device),
+        weight: Tensor::from_data(TensorData::new(weight, [n]), device),
     }
 }
 
@@ -104,7 +110,7 @@ fn backward(
     dropout_key: u64,
 ) -> (Tensor<1>, Flat) {
     let prediction = network.forward(micro.noised, micro.t, Mode::Train { dropout_key });
-    let losses = loss_per_image(config.diffusion.loss_type, prediction, micro.target);
+    let losses = loss_per_image(&config.diffusion, prediction, micro.target) * micro.weight;
     let mut gradients = (losses.clone().mean() / parts as f64).backward();
     (losses.inner(), parameters::gradients(network, &mut gradients))
 }

@@ -84,7 +84,8 @@ impl<'t, 'j> Trainer<'t, 'j> {
             let started = Instant::now();
             let batch = self.batches.next_batch()?;
             self.timing.data_wait += started.elapsed();
-            let made = step(&mut self.state, &batch, self.job.config, self.schedule, &self.on.device);
+            let made =
+                step(&mut self.state, &batch, self.job.config, self.schedule, self.total, &self.on.device);
             self.timing.images += batch.timesteps.len() as u64;
             self.pending.push((self.state.step, made.losses.clone(), batch.timesteps.clone()));
             if self.due(self.job.config.training.log_every) || self.report_due() {

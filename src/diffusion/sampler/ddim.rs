@@ -60,6 +60,7 @@ impl Ddim<'_> {
             PredictionType::V => {
                 (x.clone() * signal - prediction.clone() * spread, prediction * signal + x * spread)
             }
+            PredictionType::X0 => (prediction.clone(), (x - prediction * signal) / spread),
         };
         let x0 = if self.settings.clip_sample { x0.clamp(-1.0, 1.0) } else { x0 };
         let variance = (1.0 - alpha_bar_before) / (1.0 - alpha_bar) * (1.0 - alpha_bar / alpha_bar_before);
@@ -75,29 +76,13 @@ mod tests {
     use burn::tensor::TensorData;
 
     use super::*;
-    use crate::config::{Diffusion, LossType, NoiseSchedule, Sampler, TimestepSpacing};
+    use crate::config::{Diffusion, defaults};
 
     /// Σ|x| after ten steps with the stand-in network s·t/(t+1), as diffusers' own scheduler tests run it.
     fn golden(prediction: PredictionType, beta_start: f64, final_is_one: bool) -> f64 {
-        let diffusion = Diffusion {
-            timesteps: 1000,
-            noise_schedule: NoiseSchedule::Linear,
-            beta_start,
-            beta_end: 0.02,
-            rescale_betas: false,
-            prediction_type: prediction,
-            loss_type: LossType::Mse,
-        };
-        let settings = Sampling {
-            every: 0,
-            num_samples: 1,
-            sampler: Sampler::Ddim,
-            steps: 10,
-            eta: 0.0,
-            timestep_spacing: TimestepSpacing::Leading,
-            steps_offset: 0,
-            clip_sample: true,
-        };
+        let config = defaults();
+        let diffusion = Diffusion { beta_start, prediction_type: prediction, ..config.diffusion };
+        let settings = Sampling { steps: 10, ..config.sampling };
         let schedule = Schedule::new(&diffusion).unwrap();
         let final_alpha_bar = if final_is_one { 1.0 } else { schedule.alpha_bars[0] };
         let (_, device) = crate::ops::open(crate::ops::DeviceName::Cpu).unwrap();
