@@ -2,7 +2,6 @@
 
 /// Something happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Event<'a> {
     /// A transfer begins, or goes on where it was cut.
     Begins {
