@@ -9,6 +9,7 @@ use super::build::build;
 use super::check;
 use super::derive;
 use super::fit::Misfit;
+use super::files::Files;
 use super::keys::{self, KEYS};
 use super::layer::Layer;
 use super::merge::{self, Origin, Slots};
@@ -36,6 +37,21 @@ impl Experiment {
     pub fn load(request: &Request) -> Result<Experiment, Problems> {
         let mut problems = Vec::new();
         let stack = stack::gather(request, &mut problems);
+        Self::from_stack(stack, problems)
+    }
+
+    /// The built-in defaults below the environment's settings: what a command goes by that has no experiment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the environment.
+    pub fn settings(environment: Vec<(String, String)>) -> Result<Config, Problems> {
+        let mut problems = Vec::new();
+        let request = Request { environment, set: vec!["name=settings".to_owned()], ..Request::default() };
+        let stack = stack::pile(Files::default(), &request, &mut problems);
+        Ok(Self::from_stack(stack, problems)?.base)
+    }
+
+    fn from_stack(stack: Stack, mut problems: Vec<Problem>) -> Result<Experiment, Problems> {
         let below =
             merge::merge(&stack.below).into_iter().map(|slot| slot.map(|s| (s.value.into_owned(), s.origin)));
         let below: Vec<_> = below.collect();
