@@ -5,6 +5,7 @@ mod diffusers;
 #[cfg(feature = "torch")]
 mod effects;
 mod errors;
+mod fetch;
 mod house;
 mod readme;
 #[cfg(feature = "torch")]
