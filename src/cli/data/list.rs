@@ -156,7 +156,7 @@ fn has_files(folder: &Path) -> bool {
 
 fn text(rows: &[Row<'_>]) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["name", "train + test", "images", "here", "what", "licence", "source"]);
     for row in rows {
         let cells = [row.images(), row.shape(), row.standing()];

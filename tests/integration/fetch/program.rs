@@ -94,6 +94,19 @@ fn a_full_or_unwritable_disk_is_exit_74() {
     assert!(ran.stderr.starts_with("error: cannot create folder data/mnist: "), "{}", ran.stderr);
 }
 
+#[test]
+fn a_folder_that_another_process_fills_is_exit_4() {
+    let place = Workplace::with("data/mnist/.lock", "");
+    let lock = fs::File::options().write(true).open(place.path("data/mnist/.lock")).unwrap();
+    lock.lock().unwrap();
+    let mirror = place.path("").display().to_string();
+    let ran = place.ablate(&["data", "fetch", "mnist", "--mirror", &mirror]).exits(4);
+    assert_eq!(
+        ran.stderr,
+        "error: another process is fetching into data/mnist\n  help: wait for it, and then run this again\n"
+    );
+}
+
 /// The real program, killed or interrupted half-way through the first file, then run again.
 #[cfg(unix)]
 #[test]
