@@ -7,6 +7,7 @@ mod experiment_args;
 mod failure;
 mod output;
 mod plan;
+mod plan_left_out;
 mod plan_table;
 mod resume;
 mod run;

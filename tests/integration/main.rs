@@ -5,6 +5,8 @@ mod diffusers;
 #[cfg(feature = "torch")]
 mod effects;
 mod errors;
+#[cfg(feature = "torch")]
+mod every_key;
 mod fetch;
 mod house;
 mod readme;
