@@ -19,6 +19,7 @@ mod cache_file;
 mod cifar;
 mod dataset;
 mod error;
+pub mod fetch;
 mod fit;
 mod folder;
 mod idx;
