@@ -8,12 +8,14 @@ use toml::{Table, Value};
 use super::build::build;
 use super::check;
 use super::derive;
+use super::files::Open;
 use super::keys::{self, KEYS};
 use super::layer::Layer;
 use super::merge::{self, Origin, Slots};
 use super::origin::{locate, point_location, sweep_location, unsure_keys};
 use super::problem::{Location, Problem, Problems, SWEEP_POINT};
 use super::schema::Config;
+use super::source;
 use super::stack::{self, Request, Source, Stack};
 
 /// One experiment file with everything that belongs to it.
@@ -33,8 +35,13 @@ impl Experiment {
     /// Everything that is wrong, except contradictions that a sweep axis may resolve: those are found when
     /// its points are.
     pub fn load(request: &Request) -> Result<Experiment, Problems> {
+        Self::load_from(request, &source::read_text)
+    }
+
+    /// As [`Experiment::load`], with the files' texts brought by `open`.
+    pub(super) fn load_from(request: &Request, open: Open<'_>) -> Result<Experiment, Problems> {
         let mut problems = Vec::new();
-        let stack = stack::gather(request, &mut problems);
+        let stack = stack::gather(request, open, &mut problems);
         let below =
             merge::merge(&stack.below).into_iter().map(|slot| slot.map(|s| (s.value.into_owned(), s.origin)));
         let below: Vec<_> = below.collect();
