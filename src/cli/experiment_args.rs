@@ -40,15 +40,15 @@ impl ExperimentArgs {
     }
 }
 
-/// The environment's settings, sorted.
+/// The environment's settings.
 pub(crate) fn environment() -> Vec<(String, String)> {
     // A value that is not UTF-8 keeps its replacement characters, which the configuration refuses.
-    let settings = std::env::vars_os()
+    let variables = std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .filter(|(name, _)| name.starts_with("ABLATE_"));
-    let mut settings: Vec<(String, String)> = settings.collect();
-    settings.sort();
-    settings
+    let mut variables: Vec<(String, String)> = variables.collect();
+    variables.sort();
+    variables
 }
 
 impl From<Problems> for Failure {

@@ -14,6 +14,7 @@ mod batch;
 mod cache;
 mod dataset;
 mod error;
+pub mod fetch;
 mod fit;
 mod idx;
 mod mnist;

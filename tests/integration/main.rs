@@ -5,6 +5,8 @@ mod diffusers;
 #[cfg(feature = "torch")]
 mod effects;
 mod errors;
+#[cfg(feature = "torch")]
+mod every_key;
 mod house;
 mod readme;
 #[cfg(feature = "torch")]

@@ -53,11 +53,12 @@ impl Entry {
         images * sizing::train_flops_per_image(model, data) as f64
     }
 
-    /// Bytes its checkpoints may take: weights, average and two moments in 32 bits, for as many
+    /// Bytes its checkpoints may take: weights, averages and two moments in 32 bits, for as many
     /// checkpoints as are kept, the best, and the one being written.
     pub(super) fn disk_bytes(&self) -> u64 {
         let parameters = sizing::parameters(&self.config.model, &self.config.data);
-        parameters.saturating_mul(16).saturating_mul(self.config.checkpoint.keep as u64 + 2)
+        let bytes = 4 * (3 + self.config.ema.tracks().len() as u64);
+        parameters.saturating_mul(bytes).saturating_mul(self.config.checkpoint.keep as u64 + 2)
     }
 }
 
