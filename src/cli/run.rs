@@ -8,7 +8,7 @@ mod glob;
 mod prepare;
 pub(super) mod session;
 
-pub(super) use entry::Entry;
+pub(super) use entry::{Entry, make_paths_absolute};
 pub(super) use session::{Options, Session, require_torch, take};
 
 use std::process::ExitCode;
