@@ -11,6 +11,7 @@
 mod axis;
 mod build;
 mod facts;
+mod first_weights;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod folders;

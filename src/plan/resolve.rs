@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::facts::{Facts, FactsBook};
+use super::first_weights::FirstWeights;
 use super::sweep::{Point, Sweep};
 use super::variant::value_of;
 use crate::config::{self, Config, Experiment, Problem, Problems};
@@ -41,10 +42,11 @@ pub(crate) fn resolve(experiment: &Experiment, sweep: &Sweep) -> Result<Vec<Cand
         let rest = points.split_off(share);
         shares.push(std::mem::replace(&mut points, rest));
     }
+    let weights = FirstWeights::default();
+    let resolve = |share| resolve_share(experiment, sweep, &weights, share);
     let resolved: Vec<_> = std::thread::scope(|scope| {
-        let others: Vec<_> =
-            shares.into_iter().map(|share| scope.spawn(|| resolve_share(experiment, sweep, share))).collect();
-        let last = resolve_share(experiment, sweep, points);
+        let others: Vec<_> = shares.into_iter().map(|share| scope.spawn(|| resolve(share))).collect();
+        let last = resolve(points);
         let joined = others
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
@@ -64,19 +66,21 @@ pub(crate) fn resolve(experiment: &Experiment, sweep: &Sweep) -> Result<Vec<Cand
 fn resolve_share(
     experiment: &Experiment,
     sweep: &Sweep,
+    weights: &FirstWeights,
     points: Vec<Point>,
 ) -> Vec<Result<Candidate, (Point, Problems)>> {
     let mut book = FactsBook::default();
     let mut resolve = |point: Point| {
-        let checked = experiment.resolve(&point).and_then(|config| {
+        let checked = experiment.resolve(&point).and_then(|mut config| {
             let facts = book.facts(&config).map_err(|reason| schedule_problem(experiment, reason))?;
-            Ok((config, facts))
+            // A typed configuration always serialises: its keys are strings and its numbers finite.
+            let written = serde_json::to_value(&config).unwrap_or_default();
+            weights.settle(experiment, &mut config)?;
+            Ok((config, facts, written))
         });
         match checked {
-            Ok((config, facts)) => {
+            Ok((config, facts, json)) => {
                 let identity = config::identity(&config);
-                // A typed configuration always serialises: its keys are strings and its numbers finite.
-                let json = serde_json::to_value(&config).unwrap_or_default();
                 let values = sweep.axes.iter().map(|axis| value_of(&json, &axis.key)).collect();
                 Ok(Candidate { point, config, facts, identity, values })
             }

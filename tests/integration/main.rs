@@ -14,3 +14,5 @@ mod resume;
 #[cfg(feature = "torch")]
 mod run;
 mod support;
+#[cfg(feature = "torch")]
+mod training;
