@@ -7,6 +7,7 @@ mod failure;
 mod output;
 mod plan;
 mod plan_table;
+mod probe_precision;
 mod resume;
 mod run;
 mod sample;
@@ -46,6 +47,9 @@ enum Command {
     /// Train one run folder; what launchers start.
     #[command(hide = true)]
     Worker(worker::Args),
+    /// Calculate in a 16-bit precision, which may kill this process; what `run` starts to find out.
+    #[command(hide = true)]
+    ProbePrecision(probe_precision::Args),
 }
 
 /// Parses the command line, runs the command and returns the exit code.
@@ -59,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Sample(args) => sample::exec(args),
         Command::Config(args) => config::exec(args),
         Command::Worker(args) => worker::exec(args),
+        Command::ProbePrecision(args) => probe_precision::exec(args),
     };
     outcome.unwrap_or_else(|failure: Failure| {
         let code = failure.exit_code();

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::loss_scale::LossScale;
 use super::optimizer::Adam;
 use super::parameters::{self, Flat};
 use super::tally::Tally;
@@ -21,6 +22,8 @@ pub(super) struct State {
     pub(super) network: UNet,
     pub(super) optimizer: Adam,
     pub(super) average: Flat,
+    /// Present where the precision needs it.
+    pub(super) loss_scale: Option<LossScale>,
     /// Completed optimizer steps.
     pub(super) step: u64,
     pub(super) tally: Tally,
@@ -32,6 +35,8 @@ pub(super) struct State {
 struct Progress {
     step: u64,
     optimizer_updates: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    loss_scale: Option<LossScale>,
     tally: Tally,
     best: Option<Best>,
 }
@@ -44,6 +49,7 @@ impl State {
         Self {
             optimizer: Adam::new(&weights),
             average: weights,
+            loss_scale: LossScale::start(config.training.precision),
             network,
             step: 0,
             tally: Tally::default(),
@@ -62,6 +68,7 @@ impl State {
         let progress = Progress {
             step: self.step,
             optimizer_updates: self.optimizer.updates,
+            loss_scale: self.loss_scale,
             tally: self.tally.clone(),
             best: self.best,
         };
@@ -95,6 +102,7 @@ impl State {
                 updates: progress.optimizer_updates,
             },
             average: read("ema", "")?,
+            loss_scale: progress.loss_scale.or_else(|| LossScale::start(config.training.precision)),
             network,
             step: progress.step,
             tally: progress.tally,

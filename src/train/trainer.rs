@@ -85,7 +85,7 @@ impl<'t, 'j> Trainer<'t, 'j> {
             let batch = self.batches.next_batch()?;
             self.timing.data_wait += started.elapsed();
             let made =
-                step(&mut self.state, &batch, self.job.config, self.schedule, self.total, &self.on.device);
+                step(&mut self.state, &batch, self.job.config, self.schedule, self.total, &self.on.device)?;
             self.timing.images += batch.timesteps.len() as u64;
             self.pending.push((self.state.step, made.losses.clone(), batch.timesteps.clone()));
             if self.due(self.job.config.training.log_every) || self.report_due() {
@@ -163,7 +163,7 @@ impl<'t, 'j> Trainer<'t, 'j> {
             epoch: images as f64 / self.on.data.train.len() as f64,
             images,
             means: self.state.tally.means(),
-            grad_norm: scalar(&made.norm),
+            grad_norm: made.norm.as_ref().map(scalar),
             learning_rate: made.learning_rate,
             ema_decay: made.ema_decay,
         };
