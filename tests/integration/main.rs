@@ -17,3 +17,5 @@ mod run;
 mod support;
 #[cfg(feature = "torch")]
 mod sweep;
+#[cfg(feature = "torch")]
+mod training;
