@@ -10,6 +10,7 @@
 //! small `.index` file: so ids, fingerprint and the unusable images are the same and are known before training
 //! begins, and a run that was started with a cache can go on without.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,21 +27,26 @@ use super::survey::{Failure, survey};
 /// A temporary file untouched for so long was left by a killed process.
 const STALE_AFTER: Duration = Duration::from_secs(3600);
 
+/// The images of a reader, ready to be used.
+pub(super) struct Opened {
+    pub(super) store: Store,
+    /// Sentences for the user.
+    pub(super) notes: Vec<String>,
+    /// Whether every image was decoded for this.
+    pub(super) decoded: bool,
+}
+
 /// Opens the decoded images of `reader`: from the cache in `data_dir` if they are there and whole, else by
-/// decoding. The second value holds sentences for the user. `room` is asked of the file system where absent.
-pub(super) fn open(
-    reader: &dyn Reader,
-    data_dir: &Path,
-    room: Option<Room>,
-) -> Result<(Store, Vec<String>), Error> {
+/// decoding. `room` is asked of the file system where absent.
+pub(super) fn open(reader: &dyn Reader, data_dir: &Path, room: Option<Room>) -> Result<Opened, Error> {
     let mut cache = Cache::new(reader, data_dir.join("cache"));
     let (index, pixels) = match cache.ready() {
         Some(found) => found,
         None => cache.make(room)?,
     };
-    let mut notes = cache.notes;
+    let Cache { mut notes, decoded, .. } = cache;
     notes.extend(left_out(reader, &index)?);
-    Ok((Store::new(index, pixels), notes))
+    Ok(Opened { store: Store::new(index, pixels), notes, decoded: decoded.get() })
 }
 
 /// What is said of unusable images; an error unless they may be left out.
@@ -70,6 +76,8 @@ struct Cache<'a> {
     family: String,
     stem: String,
     notes: Vec<String>,
+    /// Whether a survey was made.
+    decoded: Cell<bool>,
 }
 
 impl<'a> Cache<'a> {
@@ -84,7 +92,7 @@ impl<'a> Cache<'a> {
         let size = format!("{}x{}x{}", shape.channels, shape.height, shape.width);
         let family = format!("{}-{size}-{}-", reader.name(), hash(&reader.place(), 8));
         let stem = format!("{family}{}", hash(&reader.identity(), 16));
-        Self { reader, promised, folder, family, stem, notes: reader.notes() }
+        Self { reader, promised, folder, family, stem, notes: reader.notes(), decoded: Cell::new(false) }
     }
 
     fn file_name(&self, kind: Kind) -> String {
@@ -156,6 +164,7 @@ impl<'a> Cache<'a> {
         remove_stale(&self.folder);
         let mut draft = Draft::create(&self.folder, &self.file_name(Kind::Pixels), Kind::Pixels)
             .map_err(Failure::Storage)?;
+        self.decoded.set(true);
         let index = survey(self.reader, &mut |pixels| draft.put(pixels))?;
         draft.finish(&index).map_err(Failure::Storage)?;
         self.remove_outdated();
@@ -202,6 +211,7 @@ impl<'a> Cache<'a> {
             put(pixels);
             Ok(())
         };
+        self.decoded.set(true);
         survey(self.reader, put).map_err(|failure| match failure {
             Failure::Source(error) => error,
             Failure::Storage(error) => Error::io("decode images for", &self.folder)(error),
