@@ -185,7 +185,8 @@ impl Experiment {
         Problem::new(message).at(point_location(&self.stack, path)).in_layer(Some(SWEEP_POINT.to_owned()))
     }
 
-    /// Where a dotted key was written, by its highest file; `sweep.grid.model.dropout` works too.
+    /// Where a dotted key was written, by its highest file; `sweep.grid.model.dropout` and
+    /// `sweep.zip[0].model.dropout` work too.
     pub fn location(&self, key: &str) -> Option<Location> {
         if key == "sweep" || key.starts_with("sweep.") {
             return sweep_location(&self.stack, key);

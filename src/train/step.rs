@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::ema;
-use super::optimizer::{clip, global_norm, learning_rate};
+use super::optimizer::{clip, learning_rate, squared_norms};
 use super::parameters::{self, Flat};
 use super::state::State;
 use crate::config::Config;
@@ -18,6 +18,8 @@ pub(super) struct Step {
     pub(super) losses: Vec<Tensor<1>>,
     /// Global gradient norm before clipping.
     pub(super) norm: Tensor<1>,
+    /// The squares it is made of, one a parameter: they tell which gradient is to blame for a norm without value.
+    pub(super) squared_norms: Tensor<1>,
     pub(super) learning_rate: f64,
     pub(super) ema_decay: f64,
 }
@@ -47,7 +49,8 @@ pub(super) fn step(
         });
     }
     let gradient = total.expect("gradient_accumulation is at least 1");
-    let norm = global_norm(&gradient);
+    let squared_norms = squared_norms(&gradient);
+    let norm = squared_norms.clone().sum().sqrt();
     let gradient =
         if training.grad_clip > 0.0 { clip(gradient, &norm, training.grad_clip) } else { gradient };
     let rate = learning_rate(training, state.step, total_steps);
@@ -55,10 +58,11 @@ pub(super) fn step(
     let weights = state.optimizer.update(weights, gradient, training, rate);
     state.step += 1;
     if ema::is_due(&config.ema, state.step) {
-        ema::update(&mut state.average, &weights, &config.ema, state.step);
+        ema::update(&mut state.averages, &weights, &config.ema, state.step);
     }
     state.network = parameters::with_weights(state.network.clone(), weights);
-    Step { losses, norm, learning_rate: rate, ema_decay: ema::decay(&config.ema, state.step) }
+    let ema_decay = ema::decay(&config.ema, config.ema.tracks()[0], state.step);
+    Step { losses, norm, squared_norms, learning_rate: rate, ema_decay }
 }
 
 /// Inputs of one forward pass.
@@ -115,14 +119,6 @@ fn backward(
     (losses.inner(), parameters::gradients(network, &mut gradients))
 }
 
-/// Name of the first parameter that holds a NaN or an infinity (host–device sync).
-pub(super) fn first_bad_tensor(network: &UNet) -> Option<String> {
-    crate::model::named_tensors(network)
-        .into_iter()
-        .find(|tensor| tensor.values.iter().any(|value| !value.is_finite()))
-        .map(|tensor| tensor.name)
-}
-
 /// Reads a one-element tensor (host–device sync).
 pub(super) fn scalar(tensor: &Tensor<1>) -> f64 {
     f64::from(tensor.clone().into_scalar::<f32>())
@@ -130,5 +126,5 @@ pub(super) fn scalar(tensor: &Tensor<1>) -> f64 {
 
 /// Reads a vector (host–device sync).
 pub(super) fn to_host(tensor: Tensor<1>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().expect("losses are 32-bit floats")
+    tensor.into_data().try_into_vec().expect("losses and norms are 32-bit floats")
 }

@@ -9,6 +9,7 @@ mod errors;
 #[cfg(feature = "torch")]
 mod every_key;
 mod experiments;
+mod fetch;
 mod house;
 mod readme;
 #[cfg(feature = "torch")]
@@ -16,3 +17,7 @@ mod resume;
 #[cfg(feature = "torch")]
 mod run;
 mod support;
+#[cfg(feature = "torch")]
+mod sweep;
+#[cfg(feature = "torch")]
+mod training;

@@ -103,7 +103,9 @@ impl Transfer<'_> {
             if fruitless >= self.options.attempts || self.sources.iter().all(Source::has_refused) {
                 return self.give_up();
             }
-            self.pause(self.options.pause * (1 << fruitless.min(6)))?;
+            let pause = self.options.pause * (1 << fruitless.saturating_sub(1).min(6));
+            self.say_again(pause);
+            self.pause(pause)?;
         }
     }
 
@@ -209,6 +211,17 @@ impl Transfer<'_> {
             failures: failures.collect(),
             kept,
         })
+    }
+
+    /// Tells why there is a pause.
+    fn say_again(&mut self, pause: Duration) {
+        for source in &self.sources {
+            if let Some(Setback::Passing(reason) | Setback::Misplaced(reason)) = &source.setback {
+                let again = pause.as_secs_f64().ceil();
+                let text = format!("{}: {reason}; asked again in {again} s", source.place);
+                self.observer.notice(Event::Note(&text));
+            }
+        }
     }
 
     fn check_interrupt(&self) -> Result<(), FetchError> {

@@ -193,8 +193,8 @@ fn is_number(kind: Kind) -> bool {
 }
 
 fn is_word(kind: Kind) -> bool {
-    use Kind::{Bool, Choice, Device, FolderName, Path, Text};
-    matches!(kind, Bool | Text | FolderName | Path | Choice { .. } | Device)
+    use Kind::{Bool, Choice, Device, FolderName, Hash, Path, Text};
+    matches!(kind, Bool | Text | FolderName | Path | Choice { .. } | Hash | Device)
 }
 
 fn number(value: &Value) -> Option<f64> {
