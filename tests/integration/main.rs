@@ -1,5 +1,6 @@
 //! One integration-test binary: each one links libtorch.
 
+mod config;
 #[cfg(feature = "torch")]
 mod diffusers;
 #[cfg(feature = "torch")]
@@ -7,6 +8,7 @@ mod effects;
 mod errors;
 #[cfg(feature = "torch")]
 mod every_key;
+mod experiments;
 mod fetch;
 mod house;
 mod readme;
