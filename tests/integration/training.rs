@@ -78,9 +78,9 @@ fn averages_stand_side_by_side_in_checkpoints_and_logs() {
     let alone = tiny("[ema]\ndecay = 0.5\n");
     train(&alone, &[]);
     let alone = only_run(&alone);
-    assert_eq!(values(&run, "ema-0.5"), values(&alone, "ema"));
-    assert_eq!(values(&run, "model"), values(&alone, "model"));
-    assert_ne!(values(&run, "ema"), values(&alone, "ema"));
+    assert!(values(&run, "ema-0.5") == values(&alone, "ema"));
+    assert!(values(&run, "model") == values(&alone, "model"));
+    assert!(values(&run, "ema") != values(&alone, "ema"));
 
     // The first is the one that ranks.
     let compared = place.ablate(&["compare", "runs/x", "--format", "json"]).exits(0).json();
@@ -155,8 +155,10 @@ fn training_starts_from_the_weights_it_is_given() {
     };
     let (started, others) = find(&hash);
     assert_eq!(others, 0);
-    assert_eq!(values(&started, "model"), values(&source, "ema"));
-    assert_eq!(values(&started, "ema"), values(&source, "ema"));
+    let given = values(&source, "ema");
+    assert!(values(&started, "model") == given && given != values(&source, "model"));
+    // An average of equal numbers is that number, but for rounding.
+    assert!(values(&started, "ema").iter().zip(&given).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs()));
     let config: toml::Table = started.read("config.toml").parse().unwrap();
     let path = config["training"]["initial_weights"].as_str().unwrap();
     assert_eq!(
@@ -184,8 +186,9 @@ fn weights_that_changed_after_the_plan_fail_the_run_until_it_has_a_checkpoint() 
     train(&place, &["training.initial_weights=weights.safetensors"]);
     let run = runs_of(&place).into_iter().find(|run| run.path != source.path).unwrap();
     let interrupt = || {
-        let status = run.read("status.json").replace("\"done\"", "\"interrupted\"");
-        fs::write(run.path.join("status.json"), status).unwrap();
+        let mut status = run.status().unwrap();
+        status["state"] = json!("interrupted");
+        fs::write(run.path.join("status.json"), status.to_string()).unwrap();
     };
     fs::copy(source.path.join("checkpoints/step-00000008/model.safetensors"), &weights).unwrap();
 
