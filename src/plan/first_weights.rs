@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::{Config, Experiment, Problem, Problems};
+use crate::config::{Config, Problem};
 use crate::rundir::{WeightsError, WeightsFile};
 use crate::sizing::{self, Layer};
 
@@ -39,16 +39,11 @@ impl FirstWeights {
     /// Puts file and hash into a configuration that starts from somebody's weights; others stay as they are.
     ///
     /// # Errors
-    /// The path leads to no weights, to others than those whose hash is written, or to those of another network.
-    pub(crate) fn settle(&self, experiment: &Experiment, config: &mut Config) -> Result<(), Problems> {
+    /// The key to blame and what is wrong: the path leads to no weights, to others than those whose hash is written, or to those of another network.
+    pub(crate) fn settle(&self, config: &mut Config) -> Result<(), (&'static str, Problem)> {
         let Some(path) = config.training.initial_weights.clone() else { return Ok(()) };
-        let problem = |key: &str, refusal: Refusal| -> Problems {
-            let swept = experiment.location(&format!("sweep.grid.{key}"));
-            let message = format!("{key}: {}", refusal.message);
-            Problem::new(message)
-                .with_help(refusal.help)
-                .at(swept.or_else(|| experiment.location(key)))
-                .into()
+        let problem = |key: &'static str, refusal: Refusal| {
+            (key, Problem::new(format!("{key}: {}", refusal.message)).with_help(refusal.help))
         };
         let file = self.find(&path).map_err(|refusal| problem(PATH, refusal))?;
         if let Some(written) = &config.training.initial_weights_blake3 {
