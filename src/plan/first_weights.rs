@@ -22,16 +22,23 @@ pub(crate) struct FirstWeights {
 
 type Found = Result<Arc<WeightsFile>, Refusal>;
 
-/// Message and help of an error, which several points may share.
+/// Why a configuration cannot start from its weights; several points may share it.
 #[derive(Clone)]
-struct Refusal {
+pub(crate) struct Refusal {
+    /// The key to blame.
+    pub(crate) key: &'static str,
     message: String,
     help: &'static str,
 }
 
-impl From<WeightsError> for Refusal {
-    fn from(error: WeightsError) -> Self {
-        Refusal { message: error.to_string(), help: error.help() }
+impl Refusal {
+    fn new(key: &'static str, error: &WeightsError) -> Self {
+        Refusal { key, message: format!("{key}: {error}"), help: error.help() }
+    }
+
+    /// As a problem of the configuration.
+    pub(crate) fn problem(self) -> Problem {
+        Problem::new(self.message).with_help(self.help)
     }
 }
 
@@ -39,19 +46,16 @@ impl FirstWeights {
     /// Puts file and hash into a configuration that starts from somebody's weights; others stay as they are.
     ///
     /// # Errors
-    /// The key to blame and what is wrong: the path leads to no weights, to others than those whose hash is written, or to those of another network.
-    pub(crate) fn settle(&self, config: &mut Config) -> Result<(), (&'static str, Problem)> {
+    /// The path leads to no weights, to others than those whose hash is written, or to those of another network.
+    pub(crate) fn settle(&self, config: &mut Config) -> Result<(), Refusal> {
         let Some(path) = config.training.initial_weights.clone() else { return Ok(()) };
-        let problem = |key: &'static str, refusal: Refusal| {
-            (key, Problem::new(format!("{key}: {}", refusal.message)).with_help(refusal.help))
-        };
-        let file = self.find(&path).map_err(|refusal| problem(PATH, refusal))?;
+        let file = self.find(&path)?;
         if let Some(written) = &config.training.initial_weights_blake3 {
-            file.check_hash(written).map_err(|error| problem(HASH, error.into()))?;
+            file.check_hash(written).map_err(|error| Refusal::new(HASH, &error))?;
         }
         let layers = sizing::layers(&config.model, &config.data);
         let tensors = layers.iter().flat_map(Layer::tensors).map(|tensor| (tensor.name, tensor.shape));
-        file.check_tensors(tensors).map_err(|error| problem(PATH, error.into()))?;
+        file.check_tensors(tensors).map_err(|error| Refusal::new(PATH, &error))?;
         config.training.initial_weights = Some(file.path.clone());
         config.training.initial_weights_blake3 = Some(file.blake3.clone());
         Ok(())
@@ -60,7 +64,13 @@ impl FirstWeights {
     /// Threads that want the same path wait for the one that follows it.
     fn find(&self, path: &Path) -> Found {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.entry(path.to_path_buf()).or_insert_with(|| Ok(Arc::new(WeightsFile::find(path)?))).clone()
+        found
+            .entry(path.to_path_buf())
+            .or_insert_with(|| {
+                let found = WeightsFile::find(path).map_err(|error| Refusal::new(PATH, &error));
+                found.map(Arc::new)
+            })
+            .clone()
     }
 }
 

@@ -161,7 +161,7 @@ impl<'a> Share<'a> {
                         let (identity, values) = (config::identity(&config), self.values(&json));
                         Resolved::Valid(Box::new(Candidate { point, config, facts, identity, values }))
                     }
-                    Err(problem) => Resolved::Invalid { point, problems: problem.into() },
+                    Err(problems) => Resolved::Invalid { point, problems },
                 }
             }
             Err(problems) => {
@@ -197,19 +197,19 @@ impl<'a> Share<'a> {
     }
 
     /// What is known about a checked configuration beforehand, its first weights found and hashed.
-    fn complete(&mut self, point: &Point, config: &mut Config) -> Result<Facts, Problem> {
+    fn complete(&mut self, point: &Point, config: &mut Config) -> Result<Facts, Problems> {
         let facts = self.book.facts(config);
         let facts =
             facts.map_err(|reason| self.located(point, "diffusion.timesteps", Problem::new(reason)))?;
         let settled = self.weights.settle(config);
-        settled.map_err(|(key, problem)| self.located(point, key, problem))?;
+        settled.map_err(|refusal| self.located(point, refusal.key, refusal.problem()))?;
         Ok(facts)
     }
 
     /// A problem with the place where its key was written.
-    fn located(&self, point: &Point, key: &str, problem: Problem) -> Problem {
+    fn located(&self, point: &Point, key: &str, problem: Problem) -> Problems {
         let swept = self.sweep.written(point, key).and_then(|written| self.experiment.location(&written));
-        problem.at(swept.or_else(|| self.experiment.location(key)))
+        problem.at(swept.or_else(|| self.experiment.location(key))).into()
     }
 }
 
