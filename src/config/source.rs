@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn the_tables_of_a_list_below_sweep_are_numbered() {
         let text = "[[sweep.zip]]\n\"data.limit\" = [1]\n\n[[sweep.zip]]\ndata.limit = [2]\n";
-        let document = parse(text).unwrap();
+        let document = parsed(text).unwrap();
         let line = |path: &str| document.lines.get(path).copied();
         assert_eq!((line("sweep.zip[0]"), line("sweep.zip[1]")), (Some(1), Some(4)));
         assert_eq!((line("sweep.zip[0].data.limit"), line("sweep.zip[1].data.limit")), (Some(2), Some(5)));
@@ -174,7 +174,7 @@ mod tests {
     fn twenty_thousand_brackets_are_an_error_at_once() {
         let started = std::time::Instant::now();
         let nested = format!("[sweep]\nzip = {}1{}", "[{a=".repeat(30), "}]".repeat(30));
-        assert!(parse(&nested).is_ok());
+        assert!(parsed(&nested).is_ok());
         for bomb in ["a = ".to_owned() + &"[".repeat(20_000), "a = ".to_owned() + &"{b=".repeat(20_000)] {
             assert!(parsed(&bomb).is_err());
             assert!(json::parse(&bomb[4..]).is_err());

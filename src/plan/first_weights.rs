@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::{Config, Problem};
+use crate::config::{Config, Location, Problem, Problems};
 use crate::rundir::{WeightsError, WeightsFile};
 use crate::sizing::{self, Layer};
 
@@ -22,40 +22,42 @@ pub(crate) struct FirstWeights {
 
 type Found = Result<Arc<WeightsFile>, Refusal>;
 
-/// Why a configuration cannot start from its weights; several points may share it.
+/// Message and help of an error, which several points may share.
 #[derive(Clone)]
-pub(crate) struct Refusal {
-    /// The key to blame.
-    pub(crate) key: &'static str,
+struct Refusal {
     message: String,
     help: &'static str,
 }
 
-impl Refusal {
-    fn new(key: &'static str, error: &WeightsError) -> Self {
-        Refusal { key, message: format!("{key}: {error}"), help: error.help() }
-    }
-
-    /// As a problem of the configuration.
-    pub(crate) fn problem(self) -> Problem {
-        Problem::new(self.message).with_help(self.help)
+impl From<WeightsError> for Refusal {
+    fn from(error: WeightsError) -> Self {
+        Refusal { message: error.to_string(), help: error.help() }
     }
 }
 
 impl FirstWeights {
     /// Puts file and hash into a configuration that starts from somebody's weights; others stay as they are.
+    /// `locate` says where a key's value was written.
     ///
     /// # Errors
     /// The path leads to no weights, to others than those whose hash is written, or to those of another network.
-    pub(crate) fn settle(&self, config: &mut Config) -> Result<(), Refusal> {
+    pub(crate) fn settle(
+        &self,
+        config: &mut Config,
+        locate: &dyn Fn(&str) -> Option<Location>,
+    ) -> Result<(), Problems> {
         let Some(path) = config.training.initial_weights.clone() else { return Ok(()) };
-        let file = self.find(&path)?;
+        let problem = |key: &str, refusal: Refusal| -> Problems {
+            let message = format!("{key}: {}", refusal.message);
+            Problem::new(message).with_help(refusal.help).at(locate(key)).into()
+        };
+        let file = self.find(&path).map_err(|refusal| problem(PATH, refusal))?;
         if let Some(written) = &config.training.initial_weights_blake3 {
-            file.check_hash(written).map_err(|error| Refusal::new(HASH, &error))?;
+            file.check_hash(written).map_err(|error| problem(HASH, error.into()))?;
         }
         let layers = sizing::layers(&config.model, &config.data);
         let tensors = layers.iter().flat_map(Layer::tensors).map(|tensor| (tensor.name, tensor.shape));
-        file.check_tensors(tensors).map_err(|error| Refusal::new(PATH, &error))?;
+        file.check_tensors(tensors).map_err(|error| problem(PATH, error.into()))?;
         config.training.initial_weights = Some(file.path.clone());
         config.training.initial_weights_blake3 = Some(file.blake3.clone());
         Ok(())
@@ -64,13 +66,7 @@ impl FirstWeights {
     /// Threads that want the same path wait for the one that follows it.
     fn find(&self, path: &Path) -> Found {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found
-            .entry(path.to_path_buf())
-            .or_insert_with(|| {
-                let found = WeightsFile::find(path).map_err(|error| Refusal::new(PATH, &error));
-                found.map(Arc::new)
-            })
-            .clone()
+        found.entry(path.to_path_buf()).or_insert_with(|| Ok(Arc::new(WeightsFile::find(path)?))).clone()
     }
 }
 

@@ -140,8 +140,7 @@ impl<'a> Share<'a> {
     ) -> Share<'a> {
         let matched = vec![false; sweep.rules.len()];
         let resolved = Vec::with_capacity(points.len());
-        let book = FactsBook::default();
-        let mut share = Share { experiment, sweep, weights, book, matched, resolved };
+        let mut share = Share { experiment, sweep, weights, book: FactsBook::default(), matched, resolved };
         for point in points {
             let resolved = share.point(point);
             share.resolved.push(resolved);
@@ -151,13 +150,13 @@ impl<'a> Share<'a> {
 
     fn point(&mut self, point: Point) -> Resolved {
         match self.experiment.resolve(&point.settings) {
-            Ok(mut config) => {
+            Ok(config) => {
                 let json = json(&config);
                 if let Some(rule) = self.rule(&point, &json) {
                     return Resolved::Excluded { values: self.values(&json), point, rule };
                 }
-                match self.complete(&point, &mut config) {
-                    Ok(facts) => {
+                match self.settled(&point, config) {
+                    Ok((config, facts)) => {
                         let (identity, values) = (config::identity(&config), self.values(&json));
                         Resolved::Valid(Box::new(Candidate { point, config, facts, identity, values }))
                     }
@@ -196,20 +195,19 @@ impl<'a> Share<'a> {
         self.sweep.keys.iter().map(|key| value_of(config, key)).collect()
     }
 
-    /// What is known about a checked configuration beforehand, its first weights found and hashed.
-    fn complete(&mut self, point: &Point, config: &mut Config) -> Result<Facts, Problems> {
-        let facts = self.book.facts(config);
-        let facts =
-            facts.map_err(|reason| self.located(point, "diffusion.timesteps", Problem::new(reason)))?;
-        let settled = self.weights.settle(config);
-        settled.map_err(|refusal| self.located(point, refusal.key, refusal.problem()))?;
-        Ok(facts)
-    }
-
-    /// A problem with the place where its key was written.
-    fn located(&self, point: &Point, key: &str, problem: Problem) -> Problems {
-        let swept = self.sweep.written(point, key).and_then(|written| self.experiment.location(&written));
-        problem.at(swept.or_else(|| self.experiment.location(key))).into()
+    /// A checked configuration with its first weights found, and its facts.
+    fn settled(&mut self, point: &Point, mut config: Config) -> Result<(Config, Facts), Problems> {
+        let (sweep, experiment) = (self.sweep, self.experiment);
+        let locate = |key: &str| {
+            let swept = sweep.written(point, key).and_then(|written| experiment.location(&written));
+            swept.or_else(|| experiment.location(key))
+        };
+        let facts = self
+            .book
+            .facts(&config)
+            .map_err(|reason| Problems::from(Problem::new(reason).at(locate("diffusion.timesteps"))))?;
+        self.weights.settle(&mut config, &locate)?;
+        Ok((config, facts))
     }
 }
 
