@@ -2,10 +2,12 @@
 
 mod compare;
 mod config;
+mod data;
 mod experiment_args;
 mod failure;
 mod output;
 mod plan;
+mod plan_left_out;
 mod plan_table;
 mod probe_precision;
 mod resume;
@@ -44,6 +46,8 @@ enum Command {
     Sample(sample::Args),
     /// Show a resolved configuration, or where one of its values comes from.
     Config(config::Args),
+    /// Data sets: what there is, fetching it, checking it.
+    Data(data::Args),
     /// Train one run folder; what launchers start.
     #[command(hide = true)]
     Worker(worker::Args),
@@ -62,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => compare::exec(args),
         Command::Sample(args) => sample::exec(args),
         Command::Config(args) => config::exec(args),
+        Command::Data(args) => data::exec(args),
         Command::Worker(args) => worker::exec(args),
         Command::ProbePrecision(args) => probe_precision::exec(args),
     };

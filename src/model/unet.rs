@@ -77,7 +77,7 @@ impl UNet {
     /// # Errors
     /// Whatever `fill` fails with.
     pub fn new<E>(model: &Model, data: &Data, device: &Device, fill: &mut Fill<'_, E>) -> Result<Self, E> {
-        let mut builder = Builder { device, fill };
+        let mut builder = Builder { device, init: model.init, fill };
         let builder = &mut builder;
         let channels = model.channels();
         let (first, last) = (channels[0], channels[channels.len() - 1]);
@@ -95,7 +95,7 @@ impl UNet {
                 model.norm_groups,
                 model.norm_eps,
             )?,
-            conv_out: Conv2d::same(builder, "conv_out", first, data.in_channels)?,
+            conv_out: Conv2d::closing(builder, "conv_out", first, data.in_channels)?,
         })
     }
 

@@ -4,8 +4,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::config::{Config, Diffusion};
-use crate::data::{Draw, Split, eval_noise};
+use crate::config::{Config, Diffusion, Metric};
+use crate::data::{Draw, Resident, eval_noise};
 use crate::diffusion::Schedule;
 use crate::diffusion::curve::{self, Node, Scores};
 use crate::diffusion::objective::{element_loss, read, target, weight};
@@ -19,13 +19,32 @@ const STRIDE: i64 = 4;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// Mean loss of the training objective.
-    pub loss: f64,
-    /// The curve, reduced.
+    pub loss: Option<f64>,
+    /// The curve, reduced, as far as was asked.
     pub scores: Scores,
-    /// The curve itself.
+    /// The curve itself; empty where nobody asked for one.
     pub levels: Vec<Level>,
     /// Images used.
     pub images: usize,
+}
+
+impl Evaluation {
+    /// The number that decides which checkpoint is best: the curve's where there is one, else the loss.
+    pub(super) fn ranking(&self) -> Option<(Metric, f64)> {
+        let Scores { denoise_score, denoise_bits } = self.scores;
+        let candidates = [
+            (Metric::DenoiseScore, denoise_score),
+            (Metric::DenoiseBits, denoise_bits),
+            (Metric::Loss, self.loss),
+        ];
+        candidates.into_iter().find_map(|(metric, value)| Some((metric, value?)))
+    }
+
+    /// Whether every number that was measured is one.
+    pub(super) fn is_finite(&self) -> bool {
+        let measured = self.levels.iter().flat_map(|level| [level.eps_mse, level.x0_mse, level.se]);
+        measured.chain(self.loss).all(f64::is_finite)
+    }
 }
 
 /// One measured node of the curve.
@@ -45,11 +64,12 @@ pub struct Level {
 
 /// The fixed questions that every network is asked.
 pub(super) struct Evaluator<'a> {
-    split: &'a Split,
+    /// In hash order.
+    images: &'a Resident,
     schedule: &'a Schedule,
     diffusion: Diffusion,
-    /// Positions of the images in the split, in hash order.
-    images: Vec<usize>,
+    /// What is asked for.
+    metrics: Vec<Metric>,
     nodes: Vec<Node>,
     shape: [usize; 3],
     batch: usize,
@@ -76,16 +96,16 @@ impl<'a> Evaluator<'a> {
     pub(super) fn new(
         config: &Config,
         schedule: &'a Schedule,
-        split: &'a Split,
+        images: &'a Resident,
         batch: usize,
         device: &Device,
     ) -> Self {
         let size = config.data.image_size;
         Self {
-            split,
+            images,
             schedule,
             diffusion: config.diffusion.clone(),
-            images: split.hash_order(config.evaluation.images),
+            metrics: config.evaluation.metrics.clone(),
             nodes: curve::nodes(schedule),
             shape: [config.data.in_channels, size, size],
             batch,
@@ -96,25 +116,36 @@ impl<'a> Evaluator<'a> {
     /// Measures a network; dropout is off and nothing is recorded for gradients.
     pub(super) fn evaluate(&self, network: &UNet) -> Evaluation {
         let network = network.valid();
+        let asked = |metric: Metric| self.metrics.contains(&metric);
+        let (score, bits) = (asked(Metric::DenoiseScore), asked(Metric::DenoiseBits));
+        let levels = if score || bits { self.curve(&network) } else { vec![] };
+        let points: Vec<(f64, f64)> =
+            levels.iter().map(|level| (level.node.log_snr, level.eps_mse)).collect();
+        let scores = curve::scores(&points);
+        Evaluation {
+            loss: asked(Metric::Loss).then(|| self.objective_loss(&network)),
+            scores: Scores {
+                denoise_score: scores.denoise_score.filter(|_| score),
+                denoise_bits: scores.denoise_bits.filter(|_| bits),
+            },
+            levels,
+            images: self.images.len(),
+        }
+    }
+
+    /// The held-out denoising curve.
+    fn curve(&self, network: &UNet) -> Vec<Level> {
         let pairs: Vec<(usize, usize)> = (0..self.nodes.len())
             .flat_map(|node| self.images_at(node).map(move |image| (node, image)))
             .collect();
         let questions = pairs.iter().map(|(node, image)| self.at_node(*node, *image));
-        let answers = self.ask(&network, questions);
-        let levels: Vec<Level> = (0..self.nodes.len())
+        let answers = self.ask(network, questions);
+        (0..self.nodes.len())
             .filter_map(|node| {
                 let here = pairs.iter().zip(&answers).filter(|(pair, _)| pair.0 == node);
                 level(self.nodes[node], here.map(|(_, answer)| *answer).collect())
             })
-            .collect();
-        let points: Vec<(f64, f64)> =
-            levels.iter().map(|level| (level.node.log_snr, level.eps_mse)).collect();
-        Evaluation {
-            loss: self.objective_loss(&network),
-            scores: curve::scores(&points),
-            levels,
-            images: self.images.len(),
-        }
+            .collect()
     }
 
     fn images_at(&self, node: usize) -> impl Iterator<Item = usize> {
@@ -146,9 +177,8 @@ impl<'a> Evaluator<'a> {
     }
 
     fn clean(&self, image: usize) -> (Vec<f32>, u64) {
-        let position = self.images[image];
-        let bytes = self.split.image(position);
-        (bytes.iter().map(|byte| f32::from(*byte) / 127.5 - 1.0).collect(), self.split.image_id(position))
+        let bytes = self.images.image(image);
+        (bytes.iter().map(|byte| f32::from(*byte) / 127.5 - 1.0).collect(), self.images.image_id(image))
     }
 
     /// Asks batch by batch; no more than one batch of images is held at a time.

@@ -11,7 +11,7 @@ use super::evaluation::Evaluator;
 use super::precision::CPU_LIMIT;
 use super::trainer::Trainer;
 use crate::config::Config;
-use crate::data::DataSet;
+use crate::data::{DataSet, Resident};
 use crate::diffusion::Schedule;
 use crate::ops;
 use crate::rundir::{Owner, RunDir, RunDirError, files};
@@ -168,7 +168,8 @@ impl Prepared {
         ops::set_deterministic(self.device_name, job.execution.deterministic);
         let schedule = Schedule::new(&job.config.diffusion)?;
         let batch = job.execution.evaluation_batch;
-        let evaluator = Evaluator::new(job.config, &schedule, &self.data.val, batch, &self.device);
+        let held_out = Resident::new(self.data.val.clone(), job.config.evaluation.images)?;
+        let evaluator = Evaluator::new(job.config, &schedule, &held_out, batch, &self.device);
         Trainer::open(job, self, &schedule, &evaluator)?.run()
     }
 }

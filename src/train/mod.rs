@@ -26,7 +26,6 @@ use thiserror::Error;
 
 use crate::{config, ops};
 
-pub use ema::label as ema_label;
 pub use evaluation::{Evaluation, Level};
 pub use job::{Execution, Job, Outcome, Prepared, Progress};
 pub(crate) use sampling::{SampleRequest, sample_to};
@@ -83,15 +82,24 @@ pub enum Error {
         /// Why.
         source: serde_json::Error,
     },
-    /// The loss stopped being a number.
+    /// Weights to start from.
+    #[error("{source}; {}", source.help())]
+    FirstWeights {
+        /// Why they cannot be.
+        #[from]
+        source: crate::rundir::WeightsError,
+    },
+    /// Something stopped being a number.
     #[error(
-        "the loss is not finite at step {step}; first bad tensor: {}",
-        tensor.as_deref().unwrap_or("none, the weights are still finite")
+        "{what} is not finite at step {step}; first bad tensor: {}",
+        tensor.as_deref().unwrap_or("none, each is still finite")
     )]
     Diverged {
         /// The step it happened at.
         step: u64,
-        /// The first parameter that is not finite.
+        /// What was looked at: the loss, the gradient norm, a tensor, an evaluation.
+        what: String,
+        /// The first weight or gradient that is not finite, by published name.
         tensor: Option<String>,
     },
     /// The gradient stopped fitting into 16-bit floats.

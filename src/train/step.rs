@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::loss_scale::Exhausted;
-use super::optimizer::{clip, global_norm, learning_rate};
+use super::optimizer::{clip, learning_rate, squared_norms};
 use super::parameters::{self, Flat};
 use super::state::State;
 use super::{Error, ema};
@@ -17,9 +17,12 @@ use crate::model::{Mode, UNet};
 pub(super) struct Step {
     /// Loss of each image of the batch.
     pub(super) losses: Vec<Tensor<1>>,
-    /// Global gradient norm before clipping; `None` where loss scaling found the gradient not to be finite and
-    /// skipped the update.
-    pub(super) norm: Option<Tensor<1>>,
+    /// Global gradient norm before clipping.
+    pub(super) norm: Tensor<1>,
+    /// The squares it is made of, one a parameter: they tell which gradient is to blame for a norm without value.
+    pub(super) squared_norms: Tensor<1>,
+    /// Loss scaling found the norm not to be finite and took the step without its update.
+    pub(super) skipped: bool,
     pub(super) learning_rate: f64,
     pub(super) ema_decay: f64,
 }
@@ -59,7 +62,8 @@ pub(super) fn step(
     if let Some(scale) = scale {
         gradient = gradient.into_iter().map(|gradient| gradient / scale).collect();
     }
-    let norm = global_norm(&gradient);
+    let squared_norms = squared_norms(&gradient);
+    let norm = squared_norms.clone().sum().sqrt();
     let rate = learning_rate(training, state.step, total_steps);
     let mut weights = parameters::weights(&state.network);
     let usable = fits(state, &norm)?;
@@ -70,24 +74,24 @@ pub(super) fn step(
     }
     state.step += 1;
     if ema::is_due(&config.ema, state.step) {
-        ema::update(&mut state.average, &weights, &config.ema, state.step);
+        ema::update(&mut state.averages, &weights, &config.ema, state.step);
     }
     if usable {
         state.network = parameters::with_weights(state.network.clone(), weights);
     }
-    let norm = usable.then_some(norm);
-    Ok(Step { losses, norm, learning_rate: rate, ema_decay: ema::decay(&config.ema, state.step) })
+    let ema_decay = ema::decay(&config.ema, config.ema.tracks()[0], state.step);
+    Ok(Step { losses, norm, squared_norms, skipped: !usable, learning_rate: rate, ema_decay })
 }
 
 /// Whether the gradient of this norm may be used; without loss scaling always. The scale learns from it
 /// (host–device sync).
 fn fits(state: &mut State, norm: &Tensor<1>) -> Result<bool, Error> {
     let Some(scale) = &mut state.loss_scale else { return Ok(true) };
-    let finite = scalar(norm).is_finite();
-    scale.learn(finite).map_err(|Exhausted| Error::LossScale { step: state.step + 1 })?;
+    let (step, finite) = (state.step + 1, scalar(norm).is_finite());
+    scale.learn(finite).map_err(|Exhausted| Error::LossScale { step })?;
     if !finite {
         tracing::info!(
-            step = state.step + 1,
+            step,
             loss_scale = scale.factor(),
             "the scaled gradient is not finite; update skipped"
         );
@@ -154,14 +158,6 @@ fn backward(
     (losses.inner(), parameters::gradients(network, &mut gradients))
 }
 
-/// Name of the first parameter that holds a NaN or an infinity (host–device sync).
-pub(super) fn first_bad_tensor(network: &UNet) -> Option<String> {
-    crate::model::named_tensors(network)
-        .into_iter()
-        .find(|tensor| tensor.values.iter().any(|value| !value.is_finite()))
-        .map(|tensor| tensor.name)
-}
-
 /// Reads a one-element tensor (host–device sync).
 pub(super) fn scalar(tensor: &Tensor<1>) -> f64 {
     f64::from(tensor.clone().into_scalar::<f32>())
@@ -169,5 +165,5 @@ pub(super) fn scalar(tensor: &Tensor<1>) -> f64 {
 
 /// Reads a vector (host–device sync).
 pub(super) fn to_host(tensor: Tensor<1>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().expect("losses are 32-bit floats")
+    tensor.into_data().try_into_vec().expect("losses and norms are 32-bit floats")
 }

@@ -7,10 +7,17 @@ mod effects;
 mod errors;
 #[cfg(feature = "torch")]
 mod every_key;
+mod fetch;
 mod house;
+#[cfg(feature = "torch")]
+mod precision;
 mod readme;
 #[cfg(feature = "torch")]
 mod resume;
 #[cfg(feature = "torch")]
 mod run;
 mod support;
+#[cfg(feature = "torch")]
+mod sweep;
+#[cfg(feature = "torch")]
+mod training;

@@ -27,9 +27,7 @@ impl Entry {
     /// A run of a plan. Paths become absolute: a worker may be started elsewhere, today or by `resume`.
     pub(super) fn planned(planned: &PlannedRun<'_>) -> Entry {
         let mut config = planned.config();
-        config.data.root = config.data.root.as_deref().map(absolute);
-        config.runtime.runs_dir = absolute(&config.runtime.runs_dir);
-        config.runtime.data_dir = absolute(&config.runtime.data_dir);
+        make_paths_absolute(&mut config);
         let run = planned.run_dir();
         Entry { label: run.label(), run, config, write_config: true, environment: vec![] }
     }
@@ -70,6 +68,13 @@ impl Entry {
         let bytes = 4 * (3 + self.config.ema.tracks().len() as u64);
         parameters.saturating_mul(bytes).saturating_mul(self.config.checkpoint.keep as u64 + 2)
     }
+}
+
+/// As a run's `config.toml` has its paths.
+pub(in crate::cli) fn make_paths_absolute(config: &mut Config) {
+    config.data.root = config.data.root.as_deref().map(absolute);
+    config.runtime.runs_dir = absolute(&config.runtime.runs_dir);
+    config.runtime.data_dir = absolute(&config.runtime.data_dir);
 }
 
 fn absolute(path: &Path) -> PathBuf {
