@@ -46,6 +46,7 @@ struct Pending {
     norm: Tensor<1>,
     skipped: bool,
     squared_norms: Tensor<1>,
+    /// Loss scaling has dealt with the norm already.
 }
 
 impl<'t, 'j> Trainer<'t, 'j> {
@@ -104,8 +105,8 @@ impl<'t, 'j> Trainer<'t, 'j> {
                 losses: made.losses.clone(),
                 timesteps: batch.timesteps,
                 norm: made.norm.clone(),
-                skipped: made.skipped,
                 squared_norms: made.squared_norms.clone(),
+                skipped: made.skipped,
             });
             if self.due(self.job.config.training.log_every) || self.report_due() {
                 self.drain()?;

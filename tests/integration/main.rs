@@ -11,6 +11,8 @@ mod every_key;
 mod experiments;
 mod fetch;
 mod house;
+#[cfg(feature = "torch")]
+mod precision;
 mod readme;
 #[cfg(feature = "torch")]
 mod resume;
