@@ -1,11 +1,13 @@
 //! Tests of the cache with a reader that counts how often it is read.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use super::*;
+use crate::data::cache_folder::STALE_AFTER;
 use crate::data::reader::{Images, Shape};
 
 /// Images of counted bytes; `opened` counts how often a part was opened.
@@ -65,11 +67,11 @@ impl Reader for Counted {
 }
 
 fn open(reader: &Counted, data_dir: &Path) -> Result<(Store, Vec<String>), Error> {
-    super::open(reader, data_dir, None)
+    super::open(reader, data_dir, None, &mut |_, _| {})
 }
 
 fn cache_file(data_dir: &Path) -> PathBuf {
-    Cache::new(&Counted::default(), data_dir.join("cache")).path(Kind::Pixels)
+    Cache::new(&Counted::default(), data_dir.join("cache"), &mut |_, _| {}).path(Kind::Pixels)
 }
 
 fn assert_whole(store: &Store) {

@@ -1,6 +1,8 @@
 //! One integration-test binary: each one links libtorch.
 
 #[cfg(feature = "torch")]
+mod data;
+#[cfg(feature = "torch")]
 mod diffusers;
 #[cfg(feature = "torch")]
 mod effects;

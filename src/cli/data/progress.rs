@@ -45,9 +45,11 @@ impl Progress {
         }
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
         bar.set_style(
-            ProgressStyle::with_template("{prefix} {bar:24} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left")
-                .unwrap_or_else(|_| ProgressStyle::default_bar())
-                .progress_chars("━╸─"),
+            ProgressStyle::with_template(
+                "{prefix} {bar:24} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
+            )
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("━╸─"),
         );
         Self::Bar(bar)
     }
@@ -65,7 +67,9 @@ impl Observer for Progress {
         match self {
             Self::Quiet => {}
             Self::Bar(bar) => draw(bar, event),
-            Self::Lines(lines) => lines.notice(event, Instant::now()).into_iter().for_each(|line| eprintln!("{line}")),
+            Self::Lines(lines) => {
+                lines.notice(event, Instant::now()).into_iter().for_each(|line| eprintln!("{line}"))
+            }
         }
     }
 }
@@ -106,7 +110,8 @@ impl Lines {
                     return None;
                 }
                 transfer.said = now;
-                let speed = (at - transfer.start.min(at)) as f64 / now.duration_since(transfer.since).as_secs_f64();
+                let speed =
+                    (at - transfer.start.min(at)) as f64 / now.duration_since(transfer.since).as_secs_f64();
                 let (file, whole) = (&transfer.file, size(transfer.bytes));
                 Some(format!("{file}: {} of {whole}, {}/s", size(at), size(speed as u64)))
             }

@@ -196,7 +196,9 @@ impl Transfer<'_> {
         let failures = self.sources.into_iter().map(|source| {
             let (reason, absent) = match source.setback {
                 Some(Setback::Absent(text)) => (text, true),
-                Some(Setback::Passing(text) | Setback::Misplaced(text) | Setback::Lasting(text)) => (text, false),
+                Some(Setback::Passing(text) | Setback::Misplaced(text) | Setback::Lasting(text)) => {
+                    (text, false)
+                }
                 None => ("was not asked".to_owned(), false),
             };
             Failure { from: source.place.to_string(), reason, absent }

@@ -66,10 +66,7 @@ impl Client {
                 .user_agent(concat!("ablate/", env!("CARGO_PKG_VERSION")))
                 .accept_encoding("identity")
         };
-        Self {
-            proxied: settings().build().new_agent(),
-            direct: settings().proxy(None).build().new_agent(),
-        }
+        Self { proxied: settings().build().new_agent(), direct: settings().proxy(None).build().new_agent() }
     }
 
     /// Asks for a file of `bytes` bytes from byte `from` on.
@@ -187,13 +184,18 @@ mod tests {
     #[test]
     fn only_this_machine_is_asked_without_a_proxy() {
         let local = |authority: &str| is_this_machine(&format!("{}://{authority}/x", "http"));
-        assert!(["localhost", "LOCALHOST:80", "127.0.0.1:8080", "127.9.9.9", "[::1]:81"].into_iter().all(local));
+        assert!(
+            ["localhost", "LOCALHOST:80", "127.0.0.1:8080", "127.9.9.9", "[::1]:81"].into_iter().all(local)
+        );
         assert!(!["host", "127.0.0.1.host", "10.0.0.1", "me@host"].into_iter().any(local));
     }
 
     #[test]
     fn refusals_tell_what_may_pass_from_what_will_not() {
-        assert_eq!(refusal(503, Some("Service Unavailable")), Setback::Passing("answers 503 Service Unavailable".into()));
+        assert_eq!(
+            refusal(503, Some("Service Unavailable")),
+            Setback::Passing("answers 503 Service Unavailable".into())
+        );
         assert_eq!(refusal(404, Some("Not Found")), Setback::Absent("answers 404 Not Found".into()));
         assert_eq!(refusal(401, None), Setback::Lasting("answers 401".into()));
     }

@@ -226,7 +226,8 @@ impl Job<'_> {
             Some(_) => &[Some(&self.entry.name), None],
             None => &[None],
         };
-        let places = sources.iter().flat_map(|source| folders.iter().map(|folder| source.place(*folder, name)));
+        let places =
+            sources.iter().flat_map(|source| folders.iter().map(|folder| source.place(*folder, name)));
         places.collect()
     }
 

@@ -43,9 +43,10 @@ pub fn unpack(archive: &Path, members: &[Member], into: &Path) -> Result<Vec<Dig
     }
     // To the end, where the checksum of the compression is.
     io::copy(&mut archive_reader.into_inner(), &mut io::sink()).map_err(damaged)?;
-    let found = digests.iter().zip(members).map(|(digest, member)| {
-        digest.ok_or_else(|| refuse(format!("lacks {}", member.path)))
-    });
+    let found = digests
+        .iter()
+        .zip(members)
+        .map(|(digest, member)| digest.ok_or_else(|| refuse(format!("lacks {}", member.path))));
     found.collect()
 }
 
@@ -86,12 +87,7 @@ fn kind(entry_type: EntryType) -> &'static str {
     }
 }
 
-fn write(
-    entry: &mut impl Read,
-    member: &Member,
-    into: &Path,
-    archive: &Path,
-) -> Result<Digest, FetchError> {
+fn write(entry: &mut impl Read, member: &Member, into: &Path, archive: &Path) -> Result<Digest, FetchError> {
     let path = into.join(&member.path);
     let parent = path.parent().unwrap_or(into);
     fs::create_dir_all(parent).map_err(FetchError::io("create folder", parent))?;
@@ -107,10 +103,8 @@ fn write(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             read => read,
         };
-        let count = count.map_err(|error| FetchError::Archive {
-            path: archive.to_owned(),
-            reason: damage(&error),
-        })?;
+        let count = count
+            .map_err(|error| FetchError::Archive { path: archive.to_owned(), reason: damage(&error) })?;
         file.write_all(&buffer[..count]).map_err(FetchError::io("write", &path))?;
         hasher.update(&buffer[..count]);
         left -= count as u64;

@@ -81,7 +81,10 @@ fn the_listed_files_come_out_and_nothing_else() {
 #[test]
 fn paths_that_lead_out_are_refused() {
     for path in ["../d/a.bin", "d/../../a.bin", "/d/a.bin", "d/../d/a.bin", "d\\a.bin"] {
-        assert_eq!(refusal(Made::new().file(path, b"aaa")), format!("the archive X holds the unsafe path {path:?}"));
+        assert_eq!(
+            refusal(Made::new().file(path, b"aaa")),
+            format!("the archive X holds the unsafe path {path:?}")
+        );
     }
     let directory = Made::new().entry("../d/", EntryType::Directory, 0, b"");
     assert_eq!(refusal(directory), "the archive X holds the unsafe path \"../d/\"");
