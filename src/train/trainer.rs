@@ -46,7 +46,6 @@ struct Pending {
     norm: Tensor<1>,
     skipped: bool,
     squared_norms: Tensor<1>,
-    /// Loss scaling has dealt with the norm already.
 }
 
 impl<'t, 'j> Trainer<'t, 'j> {

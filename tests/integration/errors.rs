@@ -147,8 +147,8 @@ fn a_missing_data_set_names_the_folder_the_files_and_how_to_get_them() {
         format!(
             "error: the data set mnist is not complete in {folder}\n  \
              looked there and in its folders data, raw, MNIST/raw, package/data for\n{}  {origin}\n  \
-             help: the \"MNIST database of handwritten digits\" is published as four IDX files; put them, plain or \
-             .gz, into that folder, or set data.root to the folder that has them\n",
+             help: `ablate data fetch mnist` brings them; or put the four IDX files of the \"MNIST database of \
+             handwritten digits\", plain or .gz, into that folder, or set data.root to the folder that has them\n",
             lines.concat()
         )
     };

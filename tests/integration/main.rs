@@ -2,6 +2,8 @@
 
 mod config;
 #[cfg(feature = "torch")]
+mod data;
+#[cfg(feature = "torch")]
 mod diffusers;
 #[cfg(feature = "torch")]
 mod effects;
