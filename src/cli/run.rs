@@ -14,6 +14,7 @@ pub(super) use entry::{Entry, make_paths_absolute};
 pub(super) use precision::check_precision;
 pub(super) use session::{Options, Session, require_torch, take};
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::experiment_args::ExperimentArgs;
@@ -61,9 +62,17 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         notes.iter().for_each(|note| eprintln!("note: {note}"));
     }
 
-    images::prepare(&experiment, &plan, args.options.quiet)?;
     let directory = plan.experiment_dir();
+    let new = missing_folders(directory.path());
     let lock = take(&directory)?;
+    if let Err(failure) = images::prepare(&experiment, &plan, args.options.quiet) {
+        // Wrong input leaves no trace: the folders and the lock file in them were made just now.
+        if !new.is_empty() {
+            let _ = std::fs::remove_file(directory.lock_path());
+            new.iter().for_each(|folder| drop(std::fs::remove_dir(folder)));
+        }
+        return Err(failure);
+    }
     let recorded = plan::record_request(&directory, &experiment, &std::env::args().collect::<Vec<_>>())
         .and_then(|()| plan::write_record(&plan));
     for warning in recorded.map_err(session::storage)? {
@@ -72,6 +81,12 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let runtime = &experiment.base().runtime;
     let slots = Slots::choose(runtime, plan.runs().count());
     Session { directory: &directory, slots, options: &args.options, _lock: lock }.train(&entries)
+}
+
+/// A folder and those above it that are not there yet, the deepest first.
+fn missing_folders(folder: &Path) -> Vec<PathBuf> {
+    let above = folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    above.map(Path::to_path_buf).collect()
 }
 
 /// The request with the flags that stand for keys.
