@@ -159,7 +159,7 @@ fn a_missing_data_set_names_the_folder_the_files_and_how_to_get_them() {
     };
     assert_eq!(
         told(refused(&place, &["x.toml"])),
-        expected("data/mnist", "set in presets/mnist.toml:4 (variant \"ID\")")
+        expected("data/mnist", "set in presets/mnist.toml:7 (variant \"ID\")")
     );
     place.write("x.toml", "preset = \"mnist\"\ndata.root = \"elsewhere\"\n");
     assert_eq!(told(refused(&place, &["x.toml"])), expected("elsewhere", "set in x.toml:2 (variant \"ID\")"));
