@@ -10,6 +10,7 @@
 //! small `.index` file: so ids, fingerprint and the unusable images are the same and are known before training
 //! begins, and a run that was started with a cache can go on without.
 
+use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,23 +24,31 @@ use super::room::{Room, human};
 use super::store::{Pixels, Store};
 use super::survey::{Failure, Report, survey};
 
+/// The images of a reader, ready to be used.
+pub(super) struct Opened {
+    pub(super) store: Store,
+    /// Sentences for the user.
+    pub(super) notes: Vec<String>,
+    /// Whether every image was decoded for this.
+    pub(super) decoded: bool,
+}
+
 /// Opens the decoded images of `reader`: from the cache in `data_dir` if they are there and whole, else by
-/// decoding. The second value holds sentences for the user. `room` is asked of the file system where absent;
-/// `report` is told how far decoding is.
+/// decoding. `room` is asked of the file system where absent; `report` is told how far decoding is.
 pub(super) fn open(
     reader: &dyn Reader,
     data_dir: &Path,
     room: Option<Room>,
     report: Report<'_>,
-) -> Result<(Store, Vec<String>), Error> {
+) -> Result<Opened, Error> {
     let mut cache = Cache::new(reader, data_dir.join("cache"), report);
     let (index, pixels) = match cache.ready() {
         Some(found) => found,
         None => cache.make(room)?,
     };
-    let mut notes = cache.notes;
+    let Cache { mut notes, decoded, .. } = cache;
     notes.extend(left_out(reader, &index)?);
-    Ok((Store::new(index, pixels), notes))
+    Ok(Opened { store: Store::new(index, pixels), notes, decoded: decoded.get() })
 }
 
 /// What is said of unusable images; an error unless they may be left out.
@@ -69,6 +78,8 @@ struct Cache<'a> {
     family: String,
     stem: String,
     notes: Vec<String>,
+    /// Whether a survey was made.
+    decoded: Cell<bool>,
     report: Report<'a>,
 }
 
@@ -84,7 +95,8 @@ impl<'a> Cache<'a> {
         let size = format!("{}x{}x{}", shape.channels, shape.height, shape.width);
         let family = format!("{}-{size}-{}-", reader.name(), hash(&reader.place(), 8));
         let stem = format!("{family}{}", hash(&reader.identity(), 16));
-        Self { reader, promised, folder, family, stem, notes: reader.notes(), report }
+        let (decoded, notes) = (Cell::new(false), reader.notes());
+        Self { reader, promised, folder, family, stem, notes, decoded, report }
     }
 
     fn file_name(&self, kind: Kind) -> String {
@@ -156,6 +168,7 @@ impl<'a> Cache<'a> {
         remove_stale(&self.folder);
         let mut draft = Draft::create(&self.folder, &self.file_name(Kind::Pixels), Kind::Pixels)
             .map_err(Failure::Storage)?;
+        self.decoded.set(true);
         let index = survey(self.reader, &mut |pixels| draft.put(pixels), self.report)?;
         draft.finish(&index).map_err(Failure::Storage)?;
         remove_outdated(&self.folder, &self.family, &self.stem);
@@ -202,6 +215,7 @@ impl<'a> Cache<'a> {
             put(pixels);
             Ok(())
         };
+        self.decoded.set(true);
         survey(self.reader, put, self.report).map_err(|failure| match failure {
             Failure::Source(error) => error,
             Failure::Storage(error) => Error::io("decode images for", &self.folder)(error),

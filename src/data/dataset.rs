@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::config::{Data, Dataset};
 
-use super::cache;
+use super::cache::{self, Opened};
 use super::cifar::{CIFAR10, CIFAR100, Cifar};
 use super::error::Error;
 use super::folder::Folder;
@@ -30,6 +30,8 @@ pub struct DataSet {
     /// Hash of every pixel, shape and split: equal fingerprints mean equal data. Recorded by a run, and must
     /// match when it resumes.
     pub fingerprint: String,
+    /// Images that had to be decoded for this; none where the cache had them.
+    pub decoded: usize,
     /// What the user should know: images left out, a rebuilt cache, a folder that cannot be written.
     pub notes: Vec<String>,
 }
@@ -71,7 +73,8 @@ pub(super) fn open_in(
     report: Report<'_>,
 ) -> Result<DataSet, Error> {
     let reader = find(config, data_dir)?;
-    let (store, mut notes) = cache::open(reader.as_ref(), data_dir, room, report)?;
+    let Opened { store, mut notes, decoded } = cache::open(reader.as_ref(), data_dir, room, report)?;
+    let decoded = if decoded { store.extent().images() } else { 0 };
     let cut = Cut::new(store.extent().train, config.validation_fraction, config.limit)?;
     if let Some(limit) = config.limit
         && limit > cut.train
@@ -86,7 +89,7 @@ pub(super) fn open_in(
         notes.push(format!("data.skip_corrupt changes nothing: {name} is whole or refused"));
     }
     let ([train, val, test], fingerprint) = split(store, cut);
-    Ok(DataSet { train, val, test, fingerprint, notes })
+    Ok(DataSet { train, val, test, fingerprint, decoded, notes })
 }
 
 /// Checks cheaply, before anything is launched, that [`open`] will find its files and has images for every

@@ -310,3 +310,36 @@ fn turning_a_grid_into_zips_or_adding_a_form_changes_no_identity() {
     assert_eq!(names(&zipped, &[0, 1, 2]), names(&grid, &[3, 0, 1]), "a run is found by its id");
     assert_eq!(zipped.variants[2].title.as_deref(), Some("other"));
 }
+
+#[test]
+fn aliases_count_and_show_as_what_they_stand_for() {
+    let plan = plan(
+        r#"
+        [diffusion]
+        noise_schedule = "scaled_linear"
+        [sweep.one_at_a_time]
+        "diffusion.noise_schedule" = ["linear", "sqrt"]
+        [[sweep.variant]]
+        name = "root"
+        "diffusion.noise_schedule" = "sqrt"
+        "diffusion.beta_end" = 0.01
+        [[sweep.exclude]]
+        when = { "diffusion.noise_schedule" = "sqrt" }
+        "#,
+    );
+    assert_eq!(labels(&plan), ["linear", "root"]);
+    assert_eq!(plan.variants[1].overrides[0].1, json!("scaled_linear"));
+    assert_eq!(excluded(&plan), ["base"]);
+}
+
+#[test]
+fn several_averages_are_one_value_of_an_axis() {
+    let plan = plan("[sweep.grid]\n\"ema.decay\" = [0.99, [0.99, 0.999], [0.99]]\n");
+    assert_eq!(labels(&plan), ["ema0.99", "ema0.99-0.999"]);
+    assert_eq!(plan.duplicates[0].point, "ema0.99");
+    let text = "[sweep.grid]\n\"ema.decay\" = [0.99, [0.99, 0.999]]\n[[sweep.exclude]]\nwhen = ";
+    for rule in ["[0.99]", "{ contains = 0.999 }", "{ lt = 0.995 }", "{ len_ge = 2 }"] {
+        let rule = format!("{text}{{ \"ema.decay\" = {rule} }}\n");
+        assert_eq!(self::plan(&rule).variants.len(), 1, "{rule}");
+    }
+}

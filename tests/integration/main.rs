@@ -1,5 +1,6 @@
 //! One integration-test binary: each one links libtorch.
 
+mod config;
 #[cfg(feature = "torch")]
 mod data;
 #[cfg(feature = "torch")]
@@ -9,10 +10,18 @@ mod effects;
 mod errors;
 #[cfg(feature = "torch")]
 mod every_key;
+mod experiments;
+mod fetch;
 mod house;
+#[cfg(feature = "torch")]
+mod precision;
 mod readme;
 #[cfg(feature = "torch")]
 mod resume;
 #[cfg(feature = "torch")]
 mod run;
 mod support;
+#[cfg(feature = "torch")]
+mod sweep;
+#[cfg(feature = "torch")]
+mod training;

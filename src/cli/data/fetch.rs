@@ -45,10 +45,10 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let wanted = wanted.map_err(failure)?;
     let data_dir = args.data_dir.settings()?.runtime.data_dir;
     let options = Options { mirror, force: args.force, interrupted: listen()?, ..Options::default() };
-    let mut progress = Progress::new(args.quiet);
     for entry in wanted {
+        let mut progress = Progress::new(args.quiet);
         let outcome = fetch::fetch(entry, &data_dir, &options, &mut progress).map_err(failure)?;
-        progress.end();
+        drop(progress);
         if !args.quiet {
             print(&line(&entry.name, &outcome))?;
         }

@@ -157,16 +157,18 @@ fn has_files(folder: &Path) -> bool {
 fn text(rows: &[Row<'_>]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["name", "train + test", "images", "here", "what", "licence", "source"]);
+    table.set_header(["name", "train + test", "images", "here"]);
     for row in rows {
-        let cells = [row.images(), row.shape(), row.standing()];
-        let words = [row.about, row.licence, row.source].map(str::to_owned);
-        table.add_row(std::iter::once(row.name.to_owned()).chain(cells).chain(words));
+        table.add_row([row.name.to_owned(), row.images(), row.shape(), row.standing()]);
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
     let mut text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    text.push('\n');
+    for Row { name, about, source, licence, .. } in rows {
+        text.push_str(&format!("{name}: {about}; {source}; {licence}\n"));
+    }
     for (row, problem) in rows.iter().filter_map(|row| Some((row, row.problem.as_ref()?))) {
         let lines: Vec<String> = problem.lines().map(|line| clean(line).into_owned()).collect();
         text.push_str(&format!("\n{}: {}\n", row.name, lines.join("\n")));

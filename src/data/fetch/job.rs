@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::catalogue::{Entry, Member, NpmPackage, PlainFile, PublishedFile};
+use super::catalogue::{Entry, PublishedFile};
 use super::download::{Wanted, obtain};
 use super::error::{Failure, FetchError};
 use super::folder::{self, Lock, Standing};
@@ -19,7 +19,6 @@ use super::mirror::{Mirror, Place};
 use super::npm;
 use super::observer::{Event, Observer};
 use super::partial::Partial;
-use super::unpack::unpack;
 
 /// How to fetch.
 #[derive(Debug, Clone)]
@@ -155,7 +154,7 @@ impl Job<'_> {
                     let command = format!("npm pack {}@{}", package.package, package.version);
                     let note = format!("no host has {file} of {dataset} to give; trying `{command}`");
                     observer.notice(Event::Note(&note));
-                    match self.bring_with_npm(package, &missing[index..], observer)? {
+                    match npm::bring(package, &missing[index..], self.folder, self.options, observer)? {
                         Ok(()) => return Ok(()),
                         Err(reason) => failures.push(Failure { from: command, reason, absent: false }),
                     }
@@ -229,51 +228,5 @@ impl Job<'_> {
         let places =
             sources.iter().flat_map(|source| folders.iter().map(|folder| source.place(*folder, name)));
         places.collect()
-    }
-
-    /// Takes the plain files out of a package. The inner error is the package's, the outer one the disk's.
-    fn bring_with_npm(
-        &self,
-        package: &NpmPackage,
-        files: &[&PublishedFile],
-        observer: &mut dyn Observer,
-    ) -> Result<Result<(), String>, FetchError> {
-        let plain: Option<Vec<&PlainFile>> = files.iter().map(|file| file.plain.as_ref()).collect();
-        let Some(plain) = plain else { return Ok(Err("it does not have every file".to_owned())) };
-        folder::check_room(self.folder, 2 * plain.iter().map(|file| file.bytes).sum::<u64>())?;
-        let [packed, unpacked] =
-            [folder::temporary_folder(self.folder)?, folder::temporary_folder(self.folder)?];
-        let archive = match npm::pack(package, packed.path(), self.options) {
-            Ok(archive) => archive,
-            Err(_) if self.options.is_interrupted() => {
-                let file = files[0];
-                return Err(FetchError::Interrupted { file: file.name.clone(), at: 0, bytes: file.bytes });
-            }
-            Err(reason) => return Ok(Err(reason)),
-        };
-        let path = |file: &PlainFile| format!("{}/{}", package.folder, file.name);
-        let members: Vec<Member> =
-            plain.iter().map(|file| Member { path: path(file), bytes: file.bytes }).collect();
-        let digests = match unpack(&archive, &members, unpacked.path()) {
-            Ok(digests) => digests,
-            Err(FetchError::Archive { reason, .. }) => return Ok(Err(format!("its archive {reason}"))),
-            Err(error) => return Err(error),
-        };
-        for (file, found) in plain.iter().zip(&digests) {
-            if *found != file.sha256 {
-                let name = &file.name;
-                return Ok(Err(format!(
-                    "its {name} has other content: SHA-256 {found} instead of {}",
-                    file.sha256
-                )));
-            }
-        }
-        for ((published, file), member) in files.iter().zip(&plain).zip(&members) {
-            let from = unpacked.path().join(&member.path);
-            folder::install(&from, self.folder, &file.name, Some(&published.name))?;
-            folder::remove_if_there(&Partial::path_of(self.folder, &published.name))?;
-            observer.notice(Event::Verified { file: &file.name });
-        }
-        Ok(Ok(()))
     }
 }
