@@ -65,7 +65,8 @@ def write_kinds(folder):
     see_through = picture.copy()
     see_through.putalpha(alpha)
     on_white = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), see_through).convert("RGB")
-    deep = numpy.asarray(grey).astype(numpy.uint16) * 257 - 40 * (numpy.asarray(grey) > 0)
+    deep = numpy.asarray(grey).astype(numpy.uint16) * 257
+    deep[deep > 0] -= 40
     expected = {}
 
     def save(name, image, meant=None, **options):
@@ -84,6 +85,10 @@ def write_kinds(folder):
     for i, subsampling in enumerate(["4:4:4", "4:2:2", "4:2:0"]):
         save(f"subsampling-{i}.jpg", picture, subsampling=subsampling)
     save("grey.jpg", grey)
+    save("cmyk.jpg", picture.convert("CMYK"))
+    save("padded.jpg", picture)
+    with open(folder / "padded.jpg", "ab") as file:
+        file.write(bytes(1000))
     save("odd.jpg", picture.crop((0, 0, 299, 173)))
     save("plain.png", picture)
     save("grey.png", grey)
@@ -126,6 +131,7 @@ def check(program, folder, pictures, data_dir):
     experiment = folder / f"{data_dir}.toml"
     experiment.write_text(
         f'[data]\ndataset = "folder"\nroot = "{pictures}"\nimage_size = {SIZE}\nin_channels = 3\n'
+        f"[model]\nattention_resolutions = [16]\n"
         f'[runtime]\ndata_dir = "{folder / data_dir}"\n',
         encoding="utf-8",
     )
