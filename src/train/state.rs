@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::loss_scale::LossScale;
 use super::optimizer::Adam;
 use super::parameters::{self, Flat};
 use super::tally::Tally;
@@ -22,6 +23,8 @@ pub(super) struct State {
     pub(super) optimizer: Adam,
     /// One a track, in the order of the configuration.
     pub(super) averages: Vec<Flat>,
+    /// Present where the precision needs it.
+    pub(super) loss_scale: Option<LossScale>,
     /// Completed optimizer steps.
     pub(super) step: u64,
     pub(super) tally: Tally,
@@ -33,6 +36,8 @@ pub(super) struct State {
 struct Progress {
     step: u64,
     optimizer_updates: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    loss_scale: Option<LossScale>,
     tally: Tally,
     best: Option<Best>,
 }
@@ -52,6 +57,7 @@ impl State {
         Ok(Self {
             optimizer: Adam::new(&weights),
             averages: vec![weights; config.ema.tracks().len()],
+            loss_scale: LossScale::start(config.training.precision),
             network,
             step: 0,
             tally: Tally::default(),
@@ -73,6 +79,7 @@ impl State {
         let progress = Progress {
             step: self.step,
             optimizer_updates: self.optimizer.updates,
+            loss_scale: self.loss_scale,
             tally: self.tally.clone(),
             best: self.best,
         };
@@ -106,6 +113,7 @@ impl State {
                 updates: progress.optimizer_updates,
             },
             averages: average_stems(config).iter().map(|stem| read(stem, "")).collect::<Result<_, _>>()?,
+            loss_scale: progress.loss_scale.or_else(|| LossScale::start(config.training.precision)),
             network,
             step: progress.step,
             tally: progress.tally,

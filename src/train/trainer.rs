@@ -44,6 +44,7 @@ struct Pending {
     losses: Vec<Tensor<1>>,
     timesteps: Vec<i64>,
     norm: Tensor<1>,
+    skipped: bool,
     squared_norms: Tensor<1>,
 }
 
@@ -96,7 +97,7 @@ impl<'t, 'j> Trainer<'t, 'j> {
             let batch = self.batches.next_batch()?;
             self.timing.data_wait += started.elapsed();
             let made =
-                step(&mut self.state, &batch, self.job.config, self.schedule, self.total, &self.on.device);
+                step(&mut self.state, &batch, self.job.config, self.schedule, self.total, &self.on.device)?;
             self.timing.images += batch.timesteps.len() as u64;
             self.pending.push(Pending {
                 step: self.state.step,
@@ -104,6 +105,7 @@ impl<'t, 'j> Trainer<'t, 'j> {
                 timesteps: batch.timesteps,
                 norm: made.norm.clone(),
                 squared_norms: made.squared_norms.clone(),
+                skipped: made.skipped,
             });
             if self.due(self.job.config.training.log_every) || self.report_due() {
                 self.drain()?;
@@ -167,6 +169,12 @@ impl<'t, 'j> Trainer<'t, 'j> {
         let norms = to_host(Tensor::cat(pending.iter().map(|step| step.norm.clone()).collect(), 0));
         for (made, norm) in pending.into_iter().zip(norms) {
             let losses: Vec<f32> = made.losses.into_iter().flat_map(to_host).collect();
+            if made.skipped {
+                // The scale was too large for this batch, which says nothing about the weights.
+                let finite = losses.iter().zip(&made.timesteps).filter(|(loss, _)| loss.is_finite());
+                finite.for_each(|(loss, t)| self.state.tally.add(f64::from(*loss), *t, timesteps));
+                continue;
+            }
             if losses.iter().any(|loss| !loss.is_finite()) {
                 let tensor = self.state.first_bad_tensor(self.job.config);
                 let tensor = tensor.or_else(|| self.first_bad_gradient(made.squared_norms));
@@ -207,7 +215,7 @@ impl<'t, 'j> Trainer<'t, 'j> {
             epoch: images as f64 / self.on.data.train.len() as f64,
             images,
             means: self.state.tally.means(),
-            grad_norm: scalar(&made.norm),
+            grad_norm: (!made.skipped).then(|| scalar(&made.norm)),
             learning_rate: made.learning_rate,
             ema_decay: made.ema_decay,
         };

@@ -2,6 +2,8 @@
 
 mod config;
 #[cfg(feature = "torch")]
+mod data;
+#[cfg(feature = "torch")]
 mod diffusers;
 #[cfg(feature = "torch")]
 mod effects;
@@ -11,6 +13,8 @@ mod every_key;
 mod experiments;
 mod fetch;
 mod house;
+#[cfg(feature = "torch")]
+mod precision;
 mod readme;
 #[cfg(feature = "torch")]
 mod resume;

@@ -19,6 +19,8 @@ pub(in crate::cli) struct Entry {
     pub(in crate::cli) config: Config,
     /// Whether `config` comes from a plan and goes into the folder; one that a run tree named has it there.
     pub(in crate::cli) write_config: bool,
+    /// Variables its worker needs to be started with.
+    pub(in crate::cli) environment: Vec<(String, String)>,
 }
 
 impl Entry {
@@ -27,12 +29,12 @@ impl Entry {
         let mut config = planned.config();
         make_paths_absolute(&mut config);
         let run = planned.run_dir();
-        Entry { label: run.label(), run, config, write_config: true }
+        Entry { label: run.label(), run, config, write_config: true, environment: vec![] }
     }
 
     /// A run that has its `config.toml`.
     pub(in crate::cli) fn found(run: RunDir, config: Config) -> Entry {
-        Entry { label: run.label(), run, config, write_config: false }
+        Entry { label: run.label(), run, config, write_config: false, environment: vec![] }
     }
 
     /// What the launcher needs.
@@ -40,7 +42,13 @@ impl Entry {
         let status = Status::read(&self.run).ok().flatten();
         let known = status.map(|status| status.total_steps).filter(|&steps| steps > 0);
         let total_steps = known.or(self.config.training.steps).unwrap_or(0);
-        Job { run: self.run.clone(), label: self.label.clone(), total_steps, cost: self.cost() }
+        Job {
+            run: self.run.clone(),
+            label: self.label.clone(),
+            total_steps,
+            cost: self.cost(),
+            environment: self.environment.clone(),
+        }
     }
 
     /// Operations of the whole run: a measure of time that is the same for all runs of an experiment.
