@@ -30,20 +30,25 @@ pub(crate) struct ExperimentArgs {
 impl ExperimentArgs {
     /// The request, with the environment's settings.
     pub(crate) fn request(&self) -> Request {
-        // A value that is not UTF-8 keeps its replacement characters, which the configuration refuses.
-        let environment = std::env::vars_os()
-            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-            .filter(|(name, _)| name.starts_with("ABLATE_"));
-        let mut environment: Vec<(String, String)> = environment.collect();
-        environment.sort();
         Request {
             experiment: self.experiment.clone(),
             files: self.files.clone(),
             set: self.set.clone(),
             pin: self.pin.clone(),
-            environment,
+            environment: environment(),
         }
     }
+}
+
+/// The environment's settings.
+pub(crate) fn environment() -> Vec<(String, String)> {
+    // A value that is not UTF-8 keeps its replacement characters, which the configuration refuses.
+    let variables = std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .filter(|(name, _)| name.starts_with("ABLATE_"));
+    let mut variables: Vec<(String, String)> = variables.collect();
+    variables.sort();
+    variables
 }
 
 impl From<Problems> for Failure {

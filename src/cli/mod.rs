@@ -2,10 +2,12 @@
 
 mod compare;
 mod config;
+mod data;
 mod experiment_args;
 mod failure;
 mod output;
 mod plan;
+mod plan_left_out;
 mod plan_table;
 mod resume;
 mod run;
@@ -43,6 +45,8 @@ enum Command {
     Sample(sample::Args),
     /// Show a resolved configuration, or where one of its values comes from.
     Config(config::Args),
+    /// Data sets: what there is, fetching it, checking it.
+    Data(data::Args),
     /// Train one run folder; what launchers start.
     #[command(hide = true)]
     Worker(worker::Args),
@@ -58,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => compare::exec(args),
         Command::Sample(args) => sample::exec(args),
         Command::Config(args) => config::exec(args),
+        Command::Data(args) => data::exec(args),
         Command::Worker(args) => worker::exec(args),
     };
     outcome.unwrap_or_else(|failure: Failure| {

@@ -42,8 +42,8 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         _ => plan_table::table(&plan, &progress),
     };
     print(&format!("{text}\n"))?;
-    for damage in &progress.damage {
-        eprintln!("warning: {}", printable(damage));
+    for warning in plan.warnings.iter().chain(&progress.damage) {
+        eprintln!("warning: {}", printable(warning));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -52,10 +52,25 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
 struct Document<'a> {
     experiment: &'a str,
     variants: Vec<Row<'a>>,
-    /// Points that an exclude rule removed, once there are such rules.
-    excluded: [(); 0],
-    /// Points that were skipped for being invalid, once that can be asked for.
-    invalid: [(); 0],
+    excluded: Vec<ExcludedRow<'a>>,
+    invalid: Vec<InvalidRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct ExcludedRow<'a> {
+    point: &'a str,
+    overrides: Overrides,
+    /// Conditions of the rule that leaves it out.
+    rule: &'a str,
+    /// The rule's own words, if it has any.
+    reason: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct InvalidRow<'a> {
+    point: &'a str,
+    overrides: Overrides,
+    reasons: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -85,12 +100,22 @@ fn json(plan: &Plan, progress: &Progress) -> serde_json::Result<String> {
         train_memory_bytes: None,
         state: variant_state(states),
     });
-    let variants = rows.collect();
+    let excluded = plan.excluded.iter().map(|excluded| ExcludedRow {
+        point: &excluded.point,
+        overrides: Overrides(excluded.overrides.clone()),
+        rule: &excluded.rule,
+        reason: excluded.reason.as_deref(),
+    });
+    let invalid = plan.invalid.iter().map(|invalid| InvalidRow {
+        point: &invalid.point,
+        overrides: Overrides(invalid.overrides.clone()),
+        reasons: &invalid.reasons,
+    });
     serde_json::to_string_pretty(&Document {
         experiment: &plan.experiment,
-        variants,
-        excluded: [],
-        invalid: [],
+        variants: rows.collect(),
+        excluded: excluded.collect(),
+        invalid: invalid.collect(),
     })
 }
 

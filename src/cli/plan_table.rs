@@ -7,6 +7,7 @@ use std::fmt::Write;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::Value;
 
+use super::plan_left_out as left_out;
 use crate::plan::{Plan, Progress, Variant, short_float, variant_state};
 use crate::rundir::State;
 use crate::rundir::text::printable;
@@ -77,6 +78,9 @@ pub(crate) fn verbose(plan: &Plan, progress: &Progress) -> String {
         let mut line = |what: &str, value: String| {
             let _ = writeln!(text, "  {what:<16} {}", printable(&value));
         };
+        if let Some(title) = &variant.title {
+            line("variant", title.clone());
+        }
         line("folder", experiment.variant_path(&variant.name).display().to_string());
         for (key, value) in &variant.overrides {
             line(key, value_text(value));
@@ -95,7 +99,7 @@ pub(crate) fn verbose(plan: &Plan, progress: &Progress) -> String {
         }
         text.push('\n');
     }
-    text.push_str(merged(plan).trim_start());
+    text.push_str(&left_out::full(plan));
     text.push_str(&totals(plan, progress));
     text
 }
@@ -108,6 +112,10 @@ fn columns(plan: &Plan, progress: &Progress) -> Vec<Column> {
         foldable,
     };
     let mut columns = vec![of("id", false, false, &|variant| variant.id.clone())];
+    if plan.variants.iter().any(|variant| variant.title.is_some()) {
+        let title = |variant: &Variant| variant.title.clone().unwrap_or_else(|| "-".into());
+        columns.push(of("variant", false, false, &title));
+    }
     for (place, key) in plan.varying.iter().enumerate() {
         let value = |variant: &Variant| value_text(&variant.overrides[place].1);
         let numeric = plan.variants.iter().all(|variant| variant.overrides[place].1.is_number());
@@ -165,7 +173,7 @@ fn state_text(states: &[State]) -> String {
     }
 }
 
-/// Notes and merged points.
+/// Notes, and what the sweep names but does not plan.
 fn remarks(plan: &Plan) -> String {
     let mut text = String::new();
     for (note, variants) in plan.notes() {
@@ -178,22 +186,11 @@ fn remarks(plan: &Plan) -> String {
         text.push('\n');
         text.push_str(&wrapped(&printable(&format!("note: {note}{who}"))));
     }
-    text + &merged(plan)
-}
-
-/// What became of points that equal another.
-fn merged(plan: &Plan) -> String {
-    let Some(first) = plan.duplicates.first() else { return String::new() };
-    let example = format!("{} is {}", first.point, first.variant);
-    let told = match plan.duplicates.len() {
-        1 => format!("1 point of the sweep equals another and is planned once: {example}"),
-        count => format!("{count} points of the sweep equal others and are planned once: {example}, for one"),
-    };
-    format!("\n{}", wrapped(&printable(&format!("note: {told}"))))
+    text + &left_out::brief(plan)
 }
 
 /// Text in lines of at most 96 characters, all but the first indented.
-fn wrapped(text: &str) -> String {
+pub(super) fn wrapped(text: &str) -> String {
     const WIDEST: usize = 96;
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -232,7 +229,7 @@ fn totals(plan: &Plan, progress: &Progress) -> String {
     text
 }
 
-fn counted(count: usize, noun: &str) -> String {
+pub(super) fn counted(count: usize, noun: &str) -> String {
     format!("{} {noun}{}", thousands(count as u64), if count == 1 { "" } else { "s" })
 }
 

@@ -193,3 +193,90 @@ fn planning_writes_nothing() {
     assert!(!plan.directory.exists());
     assert_eq!(std::fs::read_dir(experiment.path().parent().unwrap()).unwrap().count(), 1);
 }
+
+const EVERY_FORM: &str = r#"
+    [sweep]
+    on_invalid = "skip"
+    [sweep.grid]
+    "diffusion.timesteps" = [250, 1000]
+    "model.attention_resolutions" = [[16], [8, 16], [16, 8]]
+    [sweep.one_at_a_time]
+    "model.dropout" = [0.0, 0.1, 2]
+    [[sweep.variant]]
+    name = "no-attention"
+    "model.attention_resolutions" = []
+    [[sweep.exclude]]
+    when = { "diffusion.timesteps" = { lt = 500 }, "model.attention_resolutions" = { len_ge = 2 } }
+    reason = "undertrained"
+"#;
+
+#[test]
+fn named_excluded_and_invalid_points_are_told() {
+    insta::assert_snapshot!(table(&written(EVERY_FORM)), @r"
+                                       attention_                         GFLOP
+    id        variant       timesteps  resolutions  dropout  parameters  /image     ᾱ_T    log-SNR  state
+    xxxxxxxx  -                   250  [16]               0  14,738,051    13.3  3.3e-5  7.8…-10.3  planned
+    xxxxxxxx  -                  1000  [16]               0  14,738,051    13.3  4.0e-5  9.2…-10.1  planned
+    xxxxxxxx  -                  1000  [16, 8]            0  16,056,451    13.9  4.0e-5  9.2…-10.1  planned
+    xxxxxxxx  -                  1000  [16, 8]          0.1  16,056,451    13.9  4.0e-5  9.2…-10.1  planned
+    xxxxxxxx  no-attention       1000  []                 0  14,406,531    12.3  4.0e-5  9.2…-10.1  planned
+
+    all variants: seeds 0
+
+    note: 2 points of the sweep equal others and are planned once: T1000_attn16-8 is
+      T1000_attn16-8-xxxxxxxx, for one
+
+    excluded: 2 points, undertrained (diffusion.timesteps lt 500 and model.attention_resolutions
+      len_ge 2): T250_attn16-8, T250_attn16-8
+
+    invalid: 1 point skipped: drop2: model.dropout = 2 is out of range
+
+    5 variants x 1 seed = 5 runs in runs/x; 0 done, 5 to do
+    ");
+}
+
+#[test]
+fn verbose_lists_every_point_that_is_left_out() {
+    let (plan, progress) = plan(&written(EVERY_FORM));
+    let text = redacted(&plan, plan_table::verbose(&plan, &progress));
+    let (variants, rest) = text.split_once("\nplanned once: ").unwrap();
+    assert!(variants.contains("\nno-attention-xxxxxxxx\n  variant          no-attention\n"), "{variants}");
+    insta::assert_snapshot!(rest, @r"
+    T1000_attn16-8 is T1000_attn16-8-xxxxxxxx
+    planned once: base is T1000_attn16-8-xxxxxxxx
+    excluded: T250_attn16-8, undertrained (diffusion.timesteps lt 500 and model.attention_resolutions len_ge 2)
+    excluded: T250_attn16-8, undertrained (diffusion.timesteps lt 500 and model.attention_resolutions len_ge 2)
+    invalid: drop2: model.dropout = 2 is out of range
+
+    5 variants x 1 seed = 5 runs in runs/x; 0 done, 5 to do
+    ");
+    let line = crate::cli::plan_left_out::line(&plan).unwrap();
+    assert_eq!(
+        line,
+        "5 points of the sweep left out: 2 excluded, 1 invalid and skipped, 2 equal to others and planned once"
+    );
+}
+
+#[test]
+fn json_lists_excluded_and_invalid_points_with_reasons() {
+    let (plan, progress) = plan(&written(EVERY_FORM));
+    let document: Value = serde_json::from_str(&json(&plan, &progress).unwrap()).unwrap();
+    assert_eq!(
+        document["excluded"][0],
+        serde_json::json!({
+            "point": "T250_attn16-8",
+            "overrides": {"diffusion.timesteps": 250, "model.attention_resolutions": [16, 8]},
+            "rule": "diffusion.timesteps lt 500 and model.attention_resolutions len_ge 2",
+            "reason": "undertrained",
+        })
+    );
+    assert_eq!(document["excluded"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        document["invalid"],
+        serde_json::json!([{
+            "point": "drop2",
+            "overrides": {"model.dropout": 2},
+            "reasons": ["model.dropout = 2 is out of range"],
+        }])
+    );
+}

@@ -15,9 +15,11 @@ use std::process::ExitCode;
 
 use super::experiment_args::ExperimentArgs;
 use super::failure::Failure;
+use super::plan_left_out;
 use crate::config::{Experiment, Problem, Problems};
 use crate::launch::Slots;
 use crate::plan::{self, Plan};
+use crate::rundir::text::printable;
 
 /// Options of `ablate run`.
 #[derive(Debug, clap::Args)]
@@ -47,6 +49,9 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     check_data(&experiment, &plan)?;
     let entries = chosen(&plan, args.only.as_deref())?;
     require_torch()?;
+    for warning in &plan.warnings {
+        eprintln!("warning: {}", printable(warning));
+    }
     if !args.options.quiet {
         print_notes(&plan);
     }
@@ -117,7 +122,7 @@ fn chosen(plan: &Plan, only: Option<&str>) -> Result<Vec<Entry>, Failure> {
     let entries: Vec<Entry> = plan.runs().map(|run| Entry::planned(&run)).filter(wanted).collect();
     if entries.is_empty() {
         let names = plan.variants.iter().take(8).map(|variant| format!("\n    {}", variant.name));
-        let pattern = crate::rundir::text::printable(only.unwrap_or("*"));
+        let pattern = printable(only.unwrap_or("*"));
         return Err(Failure::user(format!("--only {pattern} matches no variant of {}", plan.experiment))
             .with_help(format!(
                 "the plan has {} variant{}:{}",
@@ -131,8 +136,8 @@ fn chosen(plan: &Plan, only: Option<&str>) -> Result<Vec<Entry>, Failure> {
 
 /// What the plan finds odd, each sentence once.
 fn print_notes(plan: &Plan) {
-    for duplicate in &plan.duplicates {
-        eprintln!("note: {} is the same configuration as {}", duplicate.point, duplicate.variant);
+    if let Some(left_out) = plan_left_out::line(plan) {
+        eprintln!("note: {left_out}; `ablate plan` says which and why");
     }
     let mut said: Vec<&String> = Vec::new();
     for note in plan.variants.iter().flat_map(|variant| &variant.notes) {

@@ -8,6 +8,8 @@ use toml::{Table, Value};
 use super::build::build;
 use super::check;
 use super::derive;
+use super::files::Files;
+use super::fit::Misfit;
 use super::keys::{self, KEYS};
 use super::layer::Layer;
 use super::merge::{self, Origin, Slots};
@@ -35,6 +37,21 @@ impl Experiment {
     pub fn load(request: &Request) -> Result<Experiment, Problems> {
         let mut problems = Vec::new();
         let stack = stack::gather(request, &mut problems);
+        Self::from_stack(stack, problems)
+    }
+
+    /// The built-in defaults below the environment's settings: what a command goes by that has no experiment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the environment.
+    pub fn settings(environment: Vec<(String, String)>) -> Result<Config, Problems> {
+        let mut problems = Vec::new();
+        let request = Request { environment, set: vec!["name=settings".to_owned()], ..Request::default() };
+        let stack = stack::pile(Files::default(), &request, &mut problems);
+        Ok(Self::from_stack(stack, problems)?.base)
+    }
+
+    fn from_stack(stack: Stack, mut problems: Vec<Problem>) -> Result<Experiment, Problems> {
         let below =
             merge::merge(&stack.below).into_iter().map(|slot| slot.map(|s| (s.value.into_owned(), s.origin)));
         let below: Vec<_> = below.collect();
@@ -93,6 +110,41 @@ impl Experiment {
     /// # Errors
     /// Everything that is wrong at this point; the caller adds the variant's name.
     pub fn resolve(&self, point: &[(String, Value)]) -> Result<Config, Problems> {
+        let (slots, config) = self.built(point)?;
+        let found = check::findings(&config);
+        if found.is_empty() {
+            return Ok(config);
+        }
+        Err(Problems(found.into_iter().map(|finding| locate(&self.stack, &slots, finding)).collect()))
+    }
+
+    /// The configuration at a sweep point, its keys not yet held against each other.
+    ///
+    /// # Errors
+    /// Every value that does not fit its key.
+    pub fn resolve_unchecked(&self, point: &[(String, Value)]) -> Result<Config, Problems> {
+        self.built(point).map(|(_, config)| config)
+    }
+
+    /// What a configuration has for a key where `value` is written: typed, and in normal form.
+    ///
+    /// # Errors
+    /// The value does not fit the key.
+    pub fn normal_form(&self, path: &str, value: &Value) -> Result<serde_json::Value, Misfit> {
+        let unusable = |message: String| Misfit { message, help: None };
+        let known = keys::find(path).zip(keys::index(path));
+        let (key, index) = known.ok_or_else(|| unusable(format!("unknown key {path}")))?;
+        key.kind.check(path, value)?;
+        let mut slots: Slots<'_> = self.below.iter().map(|slot| slot.as_ref().map(merge::borrow)).collect();
+        merge::lay(&mut slots, index, value, Origin::Point);
+        derive::fill(&mut slots);
+        let config = build(&slots).map_err(|problem| unusable(problem.message))?;
+        let config = serde_json::to_value(config).map_err(|error| unusable(format!("{path}: {error}")))?;
+        let found = path.split('.').try_fold(&config, |table, part| table.get(part));
+        Ok(found.cloned().unwrap_or_default())
+    }
+
+    fn built<'a>(&'a self, point: &'a [(String, Value)]) -> Result<(Slots<'a>, Config), Problems> {
         let mut problems = Vec::new();
         let mut entries = Vec::with_capacity(point.len());
         for (path, value) in point {
@@ -120,18 +172,15 @@ impl Experiment {
         }
         let slots = merged(&self.stack, &self.below, &entries);
         let config = build(&slots)?;
-        let found = check::findings(&config);
-        if found.is_empty() {
-            return Ok(config);
-        }
-        Err(Problems(found.into_iter().map(|finding| locate(&self.stack, &slots, finding)).collect()))
+        Ok((slots, config))
     }
 
     fn point_problem(&self, path: &str, message: String) -> Problem {
         Problem::new(message).at(point_location(&self.stack, path)).in_layer(Some(SWEEP_POINT.to_owned()))
     }
 
-    /// Where a dotted key was written, by its highest file; `sweep.grid.model.dropout` works too.
+    /// Where a dotted key was written, by its highest file; `sweep.grid.model.dropout` and
+    /// `sweep.zip[0].model.dropout` work too.
     pub fn location(&self, key: &str) -> Option<Location> {
         if key == "sweep" || key.starts_with("sweep.") {
             return sweep_location(&self.stack, key);

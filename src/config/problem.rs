@@ -71,6 +71,11 @@ impl Problem {
         self
     }
 
+    /// Whether a value of the sweep point caused it.
+    pub(crate) fn is_of_sweep_point(&self) -> bool {
+        self.layer.as_deref() == Some(SWEEP_POINT)
+    }
+
     /// The line that says where: `set in FILE:LINE (layer, variant "name")`.
     fn origin(&self) -> Option<String> {
         let variant = self.variant.as_ref().map(|name| format!("variant \"{name}\""));

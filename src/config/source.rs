@@ -108,9 +108,19 @@ fn collect_value_lines(
 ) {
     match value {
         DeValue::Table(inner) => collect_lines(inner, path, starts, lines),
-        // `[[sweep.zip]]`: each element's keys count as the array's.
+        // `[[sweep.zip]]`: each element's keys count as the array's, and as those of `sweep.zip[0]`,
+        // `sweep.zip[1]`, …; deeper arrays are not numbered, since each level would double the work.
         DeValue::Array(items) => {
-            items.iter().for_each(|item| collect_value_lines(item.get_ref(), path, starts, lines));
+            let numbered = path.strip_prefix("sweep.").is_some_and(|form| !form.contains(['.', '[']));
+            for (index, item) in items.iter().enumerate() {
+                collect_value_lines(item.get_ref(), path, starts, lines);
+                if numbered && item.get_ref().is_table() {
+                    let element = format!("{path}[{index}]");
+                    let line = starts.partition_point(|&start| start <= item.span().start);
+                    lines.insert(element.clone(), line);
+                    collect_value_lines(item.get_ref(), &element, starts, lines);
+                }
+            }
         }
         _ => {}
     }
@@ -141,6 +151,16 @@ mod tests {
     }
 
     #[test]
+    fn the_tables_of_a_list_below_sweep_are_numbered() {
+        let text = "[[sweep.zip]]\n\"data.limit\" = [1]\n\n[[sweep.zip]]\ndata.limit = [2]\n";
+        let document = parse(text).unwrap();
+        let line = |path: &str| document.lines.get(path).copied();
+        assert_eq!((line("sweep.zip[0]"), line("sweep.zip[1]")), (Some(1), Some(4)));
+        assert_eq!((line("sweep.zip[0].data.limit"), line("sweep.zip[1].data.limit")), (Some(2), Some(5)));
+        assert_eq!(line("sweep.zip.data.limit"), Some(2));
+    }
+
+    #[test]
     fn a_syntax_error_names_file_line_and_reason() {
         let message = parse("a = 1\nb = [1,\n").unwrap_err().message;
         assert!(message.starts_with("x.toml:2: ") || message.starts_with("x.toml:3: "), "{message}");
@@ -149,6 +169,8 @@ mod tests {
     #[test]
     fn twenty_thousand_brackets_are_an_error_at_once() {
         let started = std::time::Instant::now();
+        let nested = format!("[sweep]\nzip = {}1{}", "[{a=".repeat(30), "}]".repeat(30));
+        assert!(parse(&nested).is_ok());
         for bomb in ["a = ".to_owned() + &"[".repeat(20_000), "a = ".to_owned() + &"{b=".repeat(20_000)] {
             assert!(parse(&bomb).is_err());
             assert!(json::parse(&bomb[4..]).is_err());

@@ -64,6 +64,11 @@ pub(crate) fn gather(request: &Request, problems: &mut Vec<Problem>) -> Stack {
     for path in &request.files {
         files.read_named(path, "-f", problems);
     }
+    pile(files, request, problems)
+}
+
+/// Puts the files of a request in order with everything else it has.
+pub(crate) fn pile(files: Files, request: &Request, problems: &mut Vec<Problem>) -> Stack {
     let environment = environment(&request.environment, problems);
     let mut pins = flags("--pin", &request.pin, problems);
     let set = flags("-s", &request.set, problems);

@@ -2,6 +2,8 @@
 //!
 //! In: an [`Experiment`] and a key. Out: one [`LayerValue`] a layer, lowest first.
 
+use toml::{Table, Value};
+
 use super::experiment::Experiment;
 use super::keys::{self, FILE_KEYS, KEYS, Key};
 use super::layer::Layer;
@@ -56,7 +58,7 @@ impl Experiment {
             });
         }
         values.extend(ranked.filter_map(|(rank, layer)| self.layer_value(&KEYS[index], rank, origin, layer)));
-        values.extend(self.axis(key));
+        values.extend(self.swept(key));
         values.extend(
             above.into_iter().filter_map(|(rank, layer)| self.layer_value(&KEYS[index], rank, origin, layer)),
         );
@@ -82,18 +84,37 @@ impl Experiment {
         })
     }
 
-    /// The axis of a swept key.
-    fn axis(&self, key: &str) -> Option<LayerValue> {
-        let grid = self.sweep()?.get("grid")?;
-        let nested = || key.split('.').try_fold(grid, |table, part| table.get(part));
-        let values = grid.get(key).or_else(nested)?;
-        Some(LayerValue {
-            layer: "sweep.grid".to_owned(),
-            location: self.location(&format!("sweep.grid.{key}")),
-            value: values.to_string(),
-            wins: false,
-            note: Some("one a variant".to_owned()),
-        })
+    /// What each form of `[sweep]` gives a key, in written order.
+    fn swept(&self, key: &str) -> Vec<LayerValue> {
+        let nested = |table: &'_ Table| -> Option<Value> {
+            let (first, rest) = key.split_once('.')?;
+            rest.split('.').try_fold(table.get(first)?, |table, part| table.get(part)).cloned()
+        };
+        let found = |form: &str, table: &Table, location: String, note: String| {
+            let value = table.get(key).cloned().or_else(|| nested(table))?;
+            let location = self.location(&format!("{location}.{key}"));
+            let layer = format!("sweep.{form}");
+            Some(LayerValue { layer, location, value: value.to_string(), wins: false, note: Some(note) })
+        };
+        let mut values = Vec::new();
+        for (form, tables) in self.sweep().into_iter().flatten().filter(|(form, _)| *form != "exclude") {
+            let path = format!("sweep.{form}");
+            match tables {
+                Value::Table(table) => values.extend(found(form, table, path, "one a variant".into())),
+                Value::Array(tables) => {
+                    for (index, table) in tables.iter().enumerate() {
+                        let Value::Table(table) = table else { continue };
+                        let note = match table.get("name") {
+                            Some(name) => format!("variant {name}"),
+                            None => "one a variant".into(),
+                        };
+                        values.extend(found(form, table, format!("{path}[{index}]"), note));
+                    }
+                }
+                _ => {}
+            }
+        }
+        values
     }
 
     /// The base configuration as TOML, each line with a comment that says where its value comes from.
@@ -166,6 +187,16 @@ mod tests {
         assert_eq!(
             table(&folder, &experiment, "model.dropout").last().unwrap(),
             "  sweep.grid | x.toml:3 | [0.0, 0.1] | one a variant"
+        );
+        let forms = "[[sweep.zip]]\ndata.limit = [1]\n[[sweep.zip]]\n\"model.dropout\" = [0.2]\n\
+                     [[sweep.variant]]\nname = \"a\"\nmodel.dropout = 0.3\n";
+        folder.write("forms.toml", forms);
+        assert_eq!(
+            table(&folder, &folder.load("forms.toml").unwrap(), "model.dropout")[1..],
+            [
+                "  sweep.zip | forms.toml:4 | [0.2] | one a variant",
+                "  sweep.variant | forms.toml:7 | 0.3 | variant \"a\"",
+            ]
         );
         assert!(
             table(&folder, &experiment, "training.steps")[0]

@@ -1,9 +1,12 @@
 //! One optimizer step's images, noise and timesteps, as a function of the step.
 //!
 //! In: the training split and a [`BatchPlan`]. Out: [`Batch`]es of host memory. Sample number k = step ·
-//! batch_size + position has its image by `order`, its timestep from stream "train/u" and its noise from
-//! "train/noise", both at counter k. So a batch depends on neither earlier batches nor the device, and two
-//! variants that share a seed and a batch size see the same images and noise at the same step.
+//! batch_size + position has its image by `order`, its u from stream "train/u", its noise from "train/noise" and
+//! whether it is mirrored from "train/flip", all at counter k. So a batch depends on neither earlier batches nor
+//! the device, and two variants that share a seed and a batch size see the same images and noise at the same
+//! step.
+
+use crate::config::TimestepSampler;
 
 use super::error::Error;
 use super::order::Order;
@@ -19,6 +22,10 @@ pub struct BatchPlan {
     pub batch_size: usize,
     /// `diffusion.timesteps`, T.
     pub timesteps: usize,
+    /// `diffusion.timestep_sampler`.
+    pub timestep_sampler: TimestepSampler,
+    /// `data.horizontal_flip`: mirror each image with probability one half.
+    pub horizontal_flip: bool,
 }
 
 /// The samples of one optimizer step, N = `batch_size` of them.
@@ -30,7 +37,8 @@ pub struct Batch {
     pub images: Vec<f32>,
     /// `[N, C, H, W]`, standard normal.
     pub noise: Vec<f32>,
-    /// `[N]`, in `0..T`: ⌊u·T⌋, so variants that differ in T share u.
+    /// `[N]`, in `0..T`: ⌊u·T⌋, so variants that differ in T share u. Stratified, the sample at position i has
+    /// (i + u)/N in place of u.
     pub timesteps: Vec<i64>,
     /// `[N]`, the id of each image.
     pub ids: Vec<u64>,
@@ -44,6 +52,9 @@ pub struct Batcher {
     order: Order,
     timestep_stream: Stream,
     noise_stream: Stream,
+    flip_stream: Stream,
+    /// The pixels of the batch in the making, as stored.
+    pixels: Vec<u8>,
 }
 
 impl Batcher {
@@ -63,32 +74,50 @@ impl Batcher {
             return refuse("diffusion.timesteps is 0");
         }
         let order = Order::new(plan.seed, split.len());
-        let [timestep_stream, noise_stream] =
-            ["train/u", "train/noise"].map(|name| Stream::new(plan.seed, name));
-        Ok(Self { split, plan, order, timestep_stream, noise_stream })
+        let [timestep_stream, noise_stream, flip_stream] =
+            ["train/u", "train/noise", "train/flip"].map(|name| Stream::new(plan.seed, name));
+        let pixels = vec![0; plan.batch_size * split.shape().values()];
+        Ok(Self { split, plan, order, timestep_stream, noise_stream, flip_stream, pixels })
     }
 
     /// The batch of `step`.
-    #[must_use]
-    pub fn batch(&mut self, step: u64) -> Batch {
+    ///
+    /// # Errors
+    /// If an image cannot be read (see [`Split::read`]).
+    pub fn batch(&mut self, step: u64) -> Result<Batch, Error> {
         let n = self.plan.batch_size;
-        let values = self.split.shape().values();
+        let shape = self.split.shape();
+        let first = step * n as u64;
+        let images: Vec<usize> = (first..).take(n).map(|k| self.order.image(k)).collect();
+        self.split.read(&images, &mut self.pixels)?;
         let mut batch = Batch {
             step,
-            images: Vec::with_capacity(n * values),
-            noise: vec![0.0; n * values],
-            timesteps: Vec::with_capacity(n),
-            ids: Vec::with_capacity(n),
+            images: self.pixels.iter().map(|&value| f32::from(value) / 127.5 - 1.0).collect(),
+            noise: vec![0.0; self.pixels.len()],
+            timesteps: (first..).zip(0..n).map(|(k, position)| self.timestep(k, position)).collect(),
+            ids: images.iter().map(|&image| self.split.image_id(image)).collect(),
         };
-        let first = step * n as u64;
+        let values = shape.values();
         for (k, noise) in (first..).zip(batch.noise.chunks_exact_mut(values)) {
-            let image = self.order.image(k);
-            batch.images.extend(self.split.image(image).iter().map(|&value| f32::from(value) / 127.5 - 1.0));
-            batch.ids.push(self.split.image_id(image));
-            batch.timesteps.push(timestep(self.timestep_stream.at(k).uniform(), self.plan.timesteps));
             self.noise_stream.at(k).normal_fill(noise);
         }
-        batch
+        if self.plan.horizontal_flip {
+            for (k, image) in (first..).zip(batch.images.chunks_exact_mut(values)) {
+                if self.flip_stream.at(k).below(2) == 1 {
+                    image.chunks_exact_mut(shape.width).for_each(<[f32]>::reverse);
+                }
+            }
+        }
+        Ok(batch)
+    }
+
+    fn timestep(&self, k: u64, position: usize) -> i64 {
+        let u = self.timestep_stream.at(k).uniform();
+        let u = match self.plan.timestep_sampler {
+            TimestepSampler::Uniform => u,
+            TimestepSampler::Stratified => (position as f64 + u) / self.plan.batch_size as f64,
+        };
+        timestep(u, self.plan.timesteps)
     }
 }
 
@@ -103,6 +132,14 @@ pub(super) mod tests {
     use crate::config::{Data, defaults};
     use crate::data::dataset::open;
 
+    pub(in crate::data) const PLAN: BatchPlan = BatchPlan {
+        seed: 1,
+        batch_size: 8,
+        timesteps: 100,
+        timestep_sampler: TimestepSampler::Uniform,
+        horizontal_flip: false,
+    };
+
     pub(in crate::data) fn shapes(limit: usize) -> Split {
         let folder = tempfile::tempdir().unwrap();
         let config = Data { image_size: 8, limit: Some(limit), ..defaults().data };
@@ -110,8 +147,12 @@ pub(super) mod tests {
     }
 
     fn batches(batch_size: usize, timesteps: usize, steps: std::ops::Range<u64>) -> Vec<Batch> {
-        let mut batcher = Batcher::new(shapes(50), BatchPlan { seed: 3, batch_size, timesteps }).unwrap();
-        steps.map(|step| batcher.batch(step)).collect()
+        batches_of(BatchPlan { seed: 3, batch_size, timesteps, ..PLAN }, steps)
+    }
+
+    fn batches_of(plan: BatchPlan, steps: std::ops::Range<u64>) -> Vec<Batch> {
+        let mut batcher = Batcher::new(shapes(50), plan).unwrap();
+        steps.map(|step| batcher.batch(step).unwrap()).collect()
     }
 
     #[test]
@@ -157,7 +198,9 @@ pub(super) mod tests {
         assert_eq!(ids, (0..50).map(|i| split.image_id(i)).collect::<Vec<_>>());
         let batch = &all[0];
         let source = (0..50).find(|&i| split.image_id(i) == batch.ids[0]).unwrap();
-        for (scaled, &byte) in batch.images.iter().zip(split.image(source)) {
+        let mut bytes = vec![0; split.shape().values()];
+        split.read(&[source], &mut bytes).unwrap();
+        for (scaled, &byte) in batch.images.iter().zip(&bytes) {
             assert_eq!(*scaled, f32::from(byte) / 127.5 - 1.0);
             assert!((-1.0..=1.0).contains(scaled));
         }
@@ -175,8 +218,57 @@ pub(super) mod tests {
     #[test]
     fn a_plan_of_nothing_is_refused() {
         for (batch_size, timesteps) in [(0, 10), (4, 0)] {
-            let plan = BatchPlan { seed: 0, batch_size, timesteps };
+            let plan = BatchPlan { batch_size, timesteps, ..PLAN };
             assert!(matches!(Batcher::new(shapes(4), plan), Err(Error::Batch { .. })));
         }
+    }
+
+    #[test]
+    fn stratified_timesteps_have_one_sample_in_each_part_of_the_chain() {
+        let stratified = BatchPlan { timestep_sampler: TimestepSampler::Stratified, timesteps: 1000, ..PLAN };
+        let uniform = BatchPlan { timestep_sampler: TimestepSampler::Uniform, ..stratified };
+        for (spread, plain) in batches_of(stratified, 0..50).iter().zip(batches_of(uniform, 0..50)) {
+            assert!(spread.images == plain.images && spread.noise == plain.noise);
+            for (position, &t) in spread.timesteps.iter().enumerate() {
+                assert!(
+                    (125 * position as i64..125 * (position as i64 + 1)).contains(&t),
+                    "{:?}",
+                    spread.timesteps
+                );
+            }
+        }
+        let first = &batches_of(stratified, 0..1)[0].timesteps;
+        let u = |k: u64| Stream::new(PLAN.seed, "train/u").at(k).uniform();
+        assert_eq!(first[3], ((3.0 + u(3)) / 8.0 * 1000.0) as i64);
+    }
+
+    #[test]
+    fn stratified_timesteps_cover_the_chain_evenly() {
+        let plan = BatchPlan { timestep_sampler: TimestepSampler::Stratified, timesteps: 16, ..PLAN };
+        let mut counts = [0; 16];
+        batches_of(plan, 0..1000)
+            .iter()
+            .flat_map(|batch| &batch.timesteps)
+            .for_each(|&t| counts[t as usize] += 1);
+        assert!(counts.iter().all(|count| (430..570).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn flips_are_the_ones_of_every_earlier_version_and_change_nothing_else() {
+        let flipping = BatchPlan { horizontal_flip: true, ..PLAN };
+        let mut flipped = Vec::new();
+        for (with, without) in batches_of(flipping, 0..40).iter().zip(batches_of(PLAN, 0..40)) {
+            assert!(
+                with.noise == without.noise && with.timesteps == without.timesteps && with.ids == without.ids
+            );
+            for (mine, plain) in with.images.chunks(192).zip(without.images.chunks(192)) {
+                let mirrored: Vec<f32> = plain.chunks(8).flat_map(|row| row.iter().rev().copied()).collect();
+                assert!(mine == plain || mine == mirrored);
+                flipped.push(mine != plain);
+            }
+        }
+        assert_eq!(flipped[..10], [true, true, false, true, false, true, true, false, false, true]);
+        let count = flipped.iter().filter(|flipped| **flipped).count();
+        assert!((125..195).contains(&count), "{count} of 320");
     }
 }

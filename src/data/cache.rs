@@ -1,179 +1,232 @@
 //! Decoded images, kept on disk and mapped into memory: decoded once, shared by all workers of a machine.
 //!
-//! In: a reader and the data folder. Out: a [`Store`]. The file `cache/<dataset>-<C>x<H>x<W>-<key>.bin` has
-//! a header (magic, version, extent, content hash) and the body that `store` describes; `key` is a hash of
-//! what the pixels depend on (source files with length and time of change, reader version), so another
-//! source means another file. A file is written under a temporary name, synced and renamed: several
-//! processes may race, each writes the same bytes and the last rename wins. Every opening checks length,
-//! header and content hash (faster than decoding by far), and a damaged file is rebuilt. Where the folder
-//! cannot be written, the images are held in memory and a note says so.
+//! In: a reader and the data folder. Out: a [`Store`]. The file `cache/<dataset>-<C>x<H>x<W>-<place>-<key>.bin`
+//! has what `cache_file` describes; `key` is a hash of what the pixels depend on (source files with length and
+//! time of change, reader version), so another source means another file, and one of the same place with
+//! another key is out of date. One process builds at a time, the others wait for it; a damaged file is rebuilt.
+//!
+//! Where the file would not fit on the disk, or the folder cannot be written, images are held in memory if they
+//! are few; else they are streamed: decoded each time they are used. A stream is surveyed once as well, into a
+//! small `.index` file: so ids, fingerprint and the unusable images are the same and are known before training
+//! begins, and a run that was started with a cache can go on without.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use memmap2::Mmap;
-
+use super::cache_file::{Draft, HEADER_BYTES, Kind, TEMPORARY_SUFFIX, Unusable, load};
 use super::error::Error;
+use super::index::{Corrupt, Extent, Index};
 use super::reader::{Part, Reader};
-use super::store::{Bytes, Extent, Store};
+use super::room::{Room, human};
+use super::store::{Pixels, Store};
+use super::survey::{Failure, survey};
 
-const MAGIC: &[u8; 8] = b"ABLATEPX";
-const VERSION: u64 = 1;
-/// Magic, version, the five words of the extent, content hash.
-const HEADER_BYTES: usize = 8 + 8 + 5 * 8 + 32;
-const TEMPORARY_SUFFIX: &str = ".partial";
 /// A temporary file untouched for so long was left by a killed process.
 const STALE_AFTER: Duration = Duration::from_secs(3600);
 
-/// Opens the decoded images of `reader`, from the cache in `data_dir` if it is there and whole, else by
-/// decoding. The second value holds sentences for the user.
-pub(super) fn open(reader: &dyn Reader, data_dir: &Path) -> Result<(Store, Vec<String>), Error> {
-    let folder = data_dir.join("cache");
-    let path = folder.join(file_name(reader));
-    let extent = Extent::of(reader);
-    let mut notes = Vec::new();
-    match load(&path, extent) {
-        Ok(store) => return Ok((store, notes)),
-        Err(Unusable::Absent) => {}
-        Err(Unusable::Damaged(reason)) => {
-            notes
-                .push(format!("the image cache {} is unusable ({reason}) and is built anew", path.display()));
+/// Opens the decoded images of `reader`: from the cache in `data_dir` if they are there and whole, else by
+/// decoding. The second value holds sentences for the user. `room` is asked of the file system where absent.
+pub(super) fn open(
+    reader: &dyn Reader,
+    data_dir: &Path,
+    room: Option<Room>,
+) -> Result<(Store, Vec<String>), Error> {
+    let mut cache = Cache::new(reader, data_dir.join("cache"));
+    let (index, pixels) = match cache.ready() {
+        Some(found) => found,
+        None => cache.make(room)?,
+    };
+    let mut notes = cache.notes;
+    notes.extend(left_out(reader, &index)?);
+    Ok((Store::new(index, pixels), notes))
+}
+
+/// What is said of unusable images; an error unless they may be left out.
+fn left_out(reader: &dyn Reader, index: &Index) -> Result<Option<String>, Error> {
+    let Corrupt { count, named } = &index.corrupt;
+    if *count == 0 {
+        return Ok(None);
+    }
+    let total = Part::ALL.map(|part| reader.count(part)).iter().sum();
+    if !reader.skips_corrupt() || index.extent.train == 0 {
+        return Err(Error::Corrupt { total, count: *count, named: named.clone() });
+    }
+    let verb = if *count == 1 { "is" } else { "are" };
+    let list: Vec<String> =
+        named.iter().map(|(path, reason)| format!("{} ({reason})", path.display())).collect();
+    let more =
+        if *count > named.len() { format!(", and {} more", count - named.len()) } else { String::new() };
+    Ok(Some(format!("{count} of {total} images {verb} left out: {}{more}", list.join(", "))))
+}
+
+/// The files of one reader.
+struct Cache<'a> {
+    reader: &'a dyn Reader,
+    promised: Extent,
+    folder: PathBuf,
+    /// Begins the names of all files of this data set, size and place.
+    family: String,
+    stem: String,
+    notes: Vec<String>,
+}
+
+impl<'a> Cache<'a> {
+    fn new(reader: &'a dyn Reader, folder: PathBuf) -> Self {
+        let promised = Extent::of(reader);
+        let hash = |text: &str, digits: usize| {
+            let mut hasher = blake3::Hasher::new_derive_key("ablate cache key v2");
+            hasher.update(text.as_bytes());
+            hasher.finalize().to_hex()[..digits].to_owned()
+        };
+        let shape = promised.shape;
+        let size = format!("{}x{}x{}", shape.channels, shape.height, shape.width);
+        let family = format!("{}-{size}-{}-", reader.name(), hash(&reader.place(), 8));
+        let stem = format!("{family}{}", hash(&reader.identity(), 16));
+        Self { reader, promised, folder, family, stem, notes: reader.notes() }
+    }
+
+    fn file_name(&self, kind: Kind) -> String {
+        format!("{}.{}", self.stem, kind.extension())
+    }
+
+    fn path(&self, kind: Kind) -> PathBuf {
+        self.folder.join(self.file_name(kind))
+    }
+
+    /// Opens a file that is there and whole; a damaged one gets a note.
+    fn load(&mut self, kind: Kind) -> Option<(Index, Option<Pixels>)> {
+        let path = self.path(kind);
+        match load(&path, kind, self.promised) {
+            Ok(found) => Some(found),
+            Err(Unusable::Absent) => None,
+            Err(Unusable::Damaged(reason)) => {
+                let note =
+                    format!("the image cache {} is unusable ({reason}) and is built anew", path.display());
+                if !self.notes.contains(&note) {
+                    self.notes.push(note);
+                }
+                None
+            }
         }
     }
-    let written = write(reader, extent, &folder, &path);
-    let reason = match written {
-        Ok(()) => match load(&path, extent) {
-            Ok(store) => return Ok((store, notes)),
-            Err(unusable) => unusable.to_string(),
-        },
-        Err(Failure::Source(error)) => return Err(error),
-        Err(Failure::Storage(error)) => error.to_string(),
-    };
-    notes.push(format!(
-        "no image cache in {} ({reason}): every run decodes the images into its own memory",
-        folder.display()
-    ));
-    let mut body = Vec::new();
-    body.try_reserve_exact(extent.body_bytes())
-        .map_err(|error| Error::io("hold in memory the images of", &path)(io::Error::other(error)))?;
-    match decode(reader, extent, &mut body) {
-        Ok(_) => Ok((Store::new(Bytes::Memory(body), 0, extent), notes)),
-        Err(Failure::Source(error)) => Err(error),
-        Err(Failure::Storage(error)) => Err(Error::io("decode images for", &path)(error)),
+
+    fn ready(&mut self) -> Option<(Index, Pixels)> {
+        let (index, pixels) = self.load(Kind::Pixels)?;
+        Some((index, pixels?))
     }
-}
 
-/// Why a cache file cannot serve.
-#[derive(Debug, thiserror::Error)]
-enum Unusable {
-    #[error("it vanished")]
-    Absent,
-    #[error("{0}")]
-    Damaged(String),
-}
-
-/// Which side of the copy failed: only the second can be done without.
-enum Failure {
-    Source(Error),
-    Storage(io::Error),
-}
-
-fn file_name(reader: &dyn Reader) -> String {
-    let shape = reader.shape();
-    let mut hasher = blake3::Hasher::new_derive_key("ablate cache key v1");
-    hasher.update(reader.identity().as_bytes());
-    let key = hasher.finalize().to_hex();
-    format!("{}-{}x{}x{}-{}.bin", reader.name(), shape.channels, shape.height, shape.width, &key[..16])
-}
-
-fn load(path: &Path, extent: Extent) -> Result<Store, Unusable> {
-    let damaged = |error: io::Error| Unusable::Damaged(error.to_string());
-    let metadata = match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Unusable::Absent),
-        metadata => metadata.map_err(damaged)?,
-    };
-    let expected = HEADER_BYTES + extent.body_bytes();
-    if !metadata.is_file() {
-        return Err(Unusable::Damaged("not a regular file".to_owned()));
+    /// Builds the file, or finds another way.
+    fn make(&mut self, room: Option<Room>) -> Result<(Index, Pixels), Error> {
+        let unwritable = fs::create_dir_all(&self.folder).err();
+        let room = room.unwrap_or_else(|| Room::of(&self.folder));
+        let _lock = lock(&self.folder);
+        // Another process may have built it while this one waited.
+        if let Some(found) = self.ready() {
+            return Ok(found);
+        }
+        let needed = (HEADER_BYTES + self.promised.pixel_bytes()) as u64;
+        let reason = if let Some(error) = unwritable {
+            error.to_string()
+        } else if needed > room.disk {
+            format!("it would take {}, and {} can be spared", human(needed), human(room.disk))
+        } else {
+            match self.build() {
+                Ok(()) => match self.ready() {
+                    Some(found) => return Ok(found),
+                    None => "it vanished".to_owned(),
+                },
+                Err(Failure::Source(error)) => return Err(error),
+                Err(Failure::Storage(error)) => error.to_string(),
+            }
+        };
+        let folder = self.folder.display();
+        let (consequence, way): (_, fn(&mut Self) -> _) = if needed <= room.memory {
+            ("every run decodes the images into its own memory", Self::hold)
+        } else {
+            ("every image is decoded each time it is used", Self::stream)
+        };
+        self.notes.push(format!("no image cache in {folder} ({reason}): {consequence}"));
+        way(self)
     }
-    if metadata.len() != expected as u64 {
-        return Err(Unusable::Damaged(format!("{} bytes instead of {expected}", metadata.len())));
-    }
-    let file = File::open(path).map_err(damaged)?;
-    // SAFETY: a map is unsound if the file changes below it. Files in the cache are never written in place:
-    // they come to be by a rename and go by a rename or an unlink, which leave this map's inode as it is.
-    let map = unsafe { Mmap::map(&file) }.map_err(damaged)?;
-    if map.len() != expected {
-        return Err(Unusable::Damaged("its length is changing".to_owned()));
-    }
-    let mut header = [0; HEADER_BYTES];
-    header.copy_from_slice(&map[..HEADER_BYTES]);
-    let store = Store::new(Bytes::Mapped(map), HEADER_BYTES, extent);
-    if header != self::header(extent, store.content_hash()) {
-        return Err(Unusable::Damaged("its content hash differs".to_owned()));
-    }
-    Ok(store)
-}
 
-fn header(extent: Extent, content_hash: &[u8; 32]) -> [u8; HEADER_BYTES] {
-    let words = std::iter::once(VERSION).chain(extent.words()).flat_map(u64::to_le_bytes);
-    let bytes = MAGIC.iter().copied().chain(words).chain(*content_hash);
-    let mut header = [0; HEADER_BYTES];
-    header.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = byte);
-    header
-}
-
-fn write(reader: &dyn Reader, extent: Extent, folder: &Path, path: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(folder).map_err(Failure::Storage)?;
-    remove_stale(folder);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(reader.name()).suffix(TEMPORARY_SUFFIX);
-    #[cfg(unix)]
-    {
-        // Readable by everyone who shares the folder, as far as the umask allows.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o644));
+    /// Decodes everything into a file.
+    fn build(&self) -> Result<(), Failure> {
+        remove_stale(&self.folder);
+        let mut draft = Draft::create(&self.folder, &self.file_name(Kind::Pixels), Kind::Pixels)
+            .map_err(Failure::Storage)?;
+        let index = survey(self.reader, &mut |pixels| draft.put(pixels))?;
+        draft.finish(&index).map_err(Failure::Storage)?;
+        self.remove_outdated();
+        Ok(())
     }
-    let mut temporary = builder.tempfile_in(folder).map_err(Failure::Storage)?;
-    let content_hash = {
-        let mut out = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
-        out.write_all(&[0; HEADER_BYTES]).map_err(Failure::Storage)?;
-        let content_hash = decode(reader, extent, &mut out)?;
-        out.flush().map_err(Failure::Storage)?;
-        content_hash
-    };
-    let finish = || {
-        let file = temporary.as_file_mut();
-        file.seek(SeekFrom::Start(0))?;
-        file.write_all(&header(extent, &content_hash))?;
-        file.sync_all()?;
-        temporary.persist(path).map_err(|error| error.error)?;
-        File::open(folder)?.sync_all()
-    };
-    finish().map_err(Failure::Storage)
-}
 
-/// Writes the body of a store and gives its content hash.
-fn decode(reader: &dyn Reader, extent: Extent, out: &mut dyn Write) -> Result<[u8; 32], Failure> {
-    let mut hasher = extent.hasher();
-    let mut put = |bytes: &[u8]| {
-        hasher.update(bytes);
-        out.write_all(bytes).map_err(Failure::Storage)
-    };
-    let mut pixels = vec![0; extent.shape.values()];
-    let mut ids = Vec::with_capacity(extent.images() * 8);
-    for part in Part::ALL {
-        let mut images = reader.images(part).map_err(Failure::Source)?;
-        for _ in 0..reader.count(part) {
-            let id = images.next(&mut pixels).map_err(Failure::Source)?;
-            ids.extend_from_slice(&id.to_le_bytes());
-            put(&pixels)?;
+    /// Decodes everything into memory.
+    fn hold(&mut self) -> Result<(Index, Pixels), Error> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(self.promised.pixel_bytes()).map_err(|error| {
+            Error::io("hold in memory the images of", &self.folder)(io::Error::other(error))
+        })?;
+        let index = self.survey(&mut |pixels| bytes.extend_from_slice(pixels))?;
+        Ok((index, Pixels::Memory(bytes)))
+    }
+
+    /// Leaves the images where they are.
+    fn stream(&mut self) -> Result<(Index, Pixels), Error> {
+        let index = match self.load(Kind::Index) {
+            Some((index, _)) => index,
+            None => {
+                let index = self.survey(&mut |_| {})?;
+                let written = Draft::create(&self.folder, &self.file_name(Kind::Index), Kind::Index)
+                    .and_then(|draft| draft.finish(&index));
+                match written {
+                    Ok(()) => self.remove_outdated(),
+                    Err(error) => self.notes.push(format!(
+                        "the list of images cannot be kept in {} ({error}): every start looks at all of them",
+                        self.folder.display()
+                    )),
+                }
+                index
+            }
+        };
+        let open = |part| match self.reader.count(part) {
+            0 => Ok(None),
+            _ => self.reader.images(part).map(Some),
+        };
+        Ok((index, Pixels::Streamed([open(Part::Train)?, open(Part::Test)?])))
+    }
+
+    fn survey(&self, put: &mut dyn FnMut(&[u8])) -> Result<Index, Error> {
+        let put = &mut |pixels: &[u8]| {
+            put(pixels);
+            Ok(())
+        };
+        survey(self.reader, put).map_err(|failure| match failure {
+            Failure::Source(error) => error,
+            Failure::Storage(error) => Error::io("decode images for", &self.folder)(error),
+        })
+    }
+
+    /// Removes what was decoded from an earlier state of the same files; best effort.
+    fn remove_outdated(&self) {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let finished = [Kind::Pixels, Kind::Index].iter().any(|kind| name.ends_with(kind.extension()));
+            if finished && name.starts_with(&self.family) && !name.starts_with(&self.stem) {
+                let _ = fs::remove_file(entry.path());
+            }
         }
     }
-    put(&ids)?;
-    Ok(*hasher.finalize().as_bytes())
+}
+
+/// Waits until no other process builds in the folder; goes on without where the file system has no locks,
+/// since building twice is only slower.
+fn lock(folder: &Path) -> Option<File> {
+    let file = File::open(folder).ok()?;
+    file.lock().ok()?;
+    Some(file)
 }
 
 /// Removes what killed processes left; best effort, a file that resists is somebody else's.

@@ -1,32 +1,49 @@
 //! Tests of the cache with a reader that counts how often it is read.
 
-use std::cell::Cell;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use super::*;
 use crate::data::reader::{Images, Shape};
 
-/// Images of counted bytes; `decoded` counts how often a part was started.
-#[derive(Default)]
+/// Images of counted bytes; `opened` counts how often a part was opened.
+#[derive(Debug, Default)]
 struct Counted {
-    decoded: Cell<usize>,
+    opened: Arc<AtomicUsize>,
     version: u32,
+    place: u32,
 }
 
+impl Counted {
+    fn opened(&self) -> usize {
+        self.opened.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug)]
 struct Counter(u8);
 
 impl Images for Counter {
-    fn next(&mut self, pixels: &mut [u8]) -> Result<u64, Error> {
-        pixels.fill(self.0);
-        self.0 += 1;
-        Ok(1000 + u64::from(self.0))
+    fn read(&self, position: usize, pixels: &mut [u8]) -> Result<u64, Error> {
+        let value = self.0 + position as u8;
+        pixels.fill(value);
+        Ok(1001 + u64::from(value))
+    }
+
+    fn label(&self, position: usize) -> String {
+        position.to_string()
     }
 }
 
 impl Reader for Counted {
     fn name(&self) -> &'static str {
         "counted"
+    }
+
+    fn place(&self) -> String {
+        self.place.to_string()
     }
 
     fn identity(&self) -> String {
@@ -41,18 +58,23 @@ impl Reader for Counted {
         Shape::square(3, 4)
     }
 
-    fn images<'a>(&'a self, part: Part) -> Result<Box<dyn Images + 'a>, Error> {
-        self.decoded.set(self.decoded.get() + 1);
+    fn images(&self, part: Part) -> Result<Box<dyn Images>, Error> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
         Ok(Box::new(Counter(if part == Part::Train { 0 } else { 100 })))
     }
 }
 
+fn open(reader: &Counted, data_dir: &Path) -> Result<(Store, Vec<String>), Error> {
+    super::open(reader, data_dir, None)
+}
+
 fn cache_file(data_dir: &Path) -> PathBuf {
-    data_dir.join("cache").join(file_name(&Counted::default()))
+    Cache::new(&Counted::default(), data_dir.join("cache")).path(Kind::Pixels)
 }
 
 fn assert_whole(store: &Store) {
-    let images: Vec<(u64, Vec<u8>)> = (0..7).map(|row| (store.id(row), store.image(row).to_vec())).collect();
+    let images: Vec<(u64, Vec<u8>)> =
+        (0..7).map(|row| (store.id(row), store.held(row).unwrap().to_vec())).collect();
     let expected = [0, 1, 2, 3, 4, 100, 101].map(|v: u8| (1001 + u64::from(v), vec![v; 48]));
     assert_eq!(images, expected);
 }
@@ -62,9 +84,9 @@ fn the_second_opening_decodes_nothing_and_gives_the_same_images() {
     let data_dir = tempfile::tempdir().unwrap();
     let reader = Counted::default();
     let (first, notes) = open(&reader, data_dir.path()).unwrap();
-    assert_eq!((reader.decoded.get(), notes), (2, vec![]));
+    assert_eq!((reader.opened(), notes), (2, vec![]));
     let (second, notes) = open(&reader, data_dir.path()).unwrap();
-    assert_eq!((reader.decoded.get(), notes), (2, vec![]));
+    assert_eq!((reader.opened(), notes), (2, vec![]));
     assert_whole(&first);
     assert_whole(&second);
     assert_eq!(first.content_hash(), second.content_hash());
@@ -72,12 +94,13 @@ fn the_second_opening_decodes_nothing_and_gives_the_same_images() {
 }
 
 #[test]
-fn another_source_is_another_file() {
+fn another_source_is_another_file_and_a_later_state_of_one_replaces_the_earlier() {
     let data_dir = tempfile::tempdir().unwrap();
-    for version in [0, 1, 0, 1] {
-        open(&Counted { version, ..Counted::default() }, data_dir.path()).unwrap();
+    let files = || fs::read_dir(data_dir.path().join("cache")).unwrap().count();
+    for (version, place, expected) in [(0, 0, 1), (1, 0, 1), (1, 1, 2), (2, 1, 2), (2, 1, 2), (1, 0, 2)] {
+        open(&Counted { version, place, ..Counted::default() }, data_dir.path()).unwrap();
+        assert_eq!(files(), expected, "version {version} of place {place}");
     }
-    assert_eq!(fs::read_dir(data_dir.path().join("cache")).unwrap().count(), 2);
 }
 
 #[test]

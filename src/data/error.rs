@@ -47,6 +47,40 @@ pub enum Error {
         help: String,
     },
 
+    /// One picture file cannot be decoded.
+    #[error("{} is not a usable image: {reason}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// Some files of a folder cannot be decoded.
+    #[error("{}", corrupt_text(*total, *count, named))]
+    Corrupt {
+        /// Images listed.
+        total: usize,
+        /// How many of them are unusable.
+        count: usize,
+        /// The first of those, with what is wrong.
+        named: Vec<(PathBuf, String)>,
+    },
+
+    /// A folder of pictures has none.
+    #[error("{}", no_pictures_text(folder))]
+    NoPictures {
+        /// The folder.
+        folder: PathBuf,
+    },
+
+    /// An image is no longer the one the run began with.
+    #[error("{image} changed while it was in use; restore it, or start the run anew")]
+    Changed {
+        /// Which image.
+        image: String,
+    },
+
     /// A value in `[data]` that these images cannot serve.
     #[error("data.{key} = {value} {reason}")]
     Setting {
@@ -73,6 +107,13 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// No more batches come, because of an earlier error.
+    #[error("no more batches are prepared: {message}")]
+    Stopped {
+        /// The error.
+        message: String,
+    },
+
     /// The thread that prepares batches panicked.
     #[error("the thread that prepares batches panicked: {message}")]
     Panicked {
@@ -96,4 +137,25 @@ fn missing_text(dataset: &str, folder: &Path, searched: &[&str], missing: &[Stri
     }
     text.push_str(&format!("\n  help: {help}"));
     text
+}
+
+fn corrupt_text(total: usize, count: usize, named: &[(PathBuf, String)]) -> String {
+    let mut text = format!("{count} of {total} images cannot be used:");
+    for (path, reason) in named {
+        text.push_str(&format!("\n  {}: {reason}", path.display()));
+    }
+    if count > named.len() {
+        text.push_str(&format!("\n  and {} more", count - named.len()));
+    }
+    text.push_str("\n  help: restore or remove them, or leave them out with data.skip_corrupt = true");
+    text
+}
+
+fn no_pictures_text(folder: &Path) -> String {
+    let text = if folder.is_dir() {
+        format!("{} has no PNG, JPEG or WebP file, in none of its folders either", folder.display())
+    } else {
+        format!("there is no folder {}", folder.display())
+    };
+    text + "\n  help: set data.root to the folder that has the pictures"
 }

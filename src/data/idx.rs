@@ -1,6 +1,6 @@
 //! IDX files of grey images, plain or gzip-compressed, as the MNIST family is published.
 //!
-//! In: a path. Out: the image count and size from the header, then the images one at a time. Sixteen bytes of
+//! In: a path. Out: the image count and size from the header, then all pixels. Sixteen bytes of
 //! header (magic 0x00000803, count, rows, columns, big-endian), then one byte a pixel. Compression is
 //! recognised by content, not by name. The header is held against the file's length before anything is
 //! decoded, and no more is ever decoded than it announces, so neither a false header nor a gzip bomb costs
@@ -9,11 +9,11 @@
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use flate2::bufread::GzDecoder;
 
 use super::error::Error;
+use super::reader::stamp;
 
 const IMAGES_MAGIC: u32 = 0x0000_0803;
 const LABELS_MAGIC: u32 = 0x0000_0801;
@@ -66,11 +66,10 @@ impl ImageFile {
         }
         let announced = HEADER_BYTES + u64::from(count) * u64::from(rows) * u64::from(columns);
         check_length(path, compressed, announced, metadata.len())?;
-        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         Ok(Self {
             path: path.to_owned(),
             compressed,
-            stamp: format!("{} bytes, {:?}", metadata.len(), modified.unwrap_or_default()),
+            stamp: stamp(&metadata),
             count: count as usize,
             rows: rows as usize,
             columns: columns as usize,
@@ -81,36 +80,26 @@ impl ImageFile {
         &self.path
     }
 
-    /// Starts reading at the first image.
-    pub(super) fn images(&self) -> Result<ImageStream<'_>, Error> {
+    /// The pixels of all images, one after the other. The end of the file (with the checksum, where
+    /// compressed) is checked as well.
+    pub(super) fn pixels(&self) -> Result<Vec<u8>, Error> {
+        let length = self.count * self.rows * self.columns;
         let mut input = decoder(&self.path, self.compressed)?;
-        let mut header = [0; HEADER_BYTES as usize];
-        input.read_exact(&mut header).map_err(|e| read_error(&self.path, e))?;
-        Ok(ImageStream { file: self, input, left: self.count })
-    }
-}
-
-/// Reads the images of an [`ImageFile`] in order.
-pub(super) struct ImageStream<'a> {
-    file: &'a ImageFile,
-    input: Box<dyn Read>,
-    left: usize,
-}
-
-impl ImageStream<'_> {
-    /// Reads the next image into `pixels`, rows × columns bytes. After the last one, the end of the file
-    /// (with the checksum, where compressed) is checked as well.
-    pub(super) fn read(&mut self, pixels: &mut [u8]) -> Result<(), Error> {
-        self.input.read_exact(pixels).map_err(|e| read_error(&self.file.path, e))?;
-        self.left = self.left.saturating_sub(1);
-        if self.left == 0 {
-            let rest = self.input.read(&mut [0]).map_err(|e| read_error(&self.file.path, e))?;
-            if rest > 0 {
-                let reason = format!("data goes on after the {} images it announces", self.file.count);
-                return Err(malformed(&self.file.path, reason));
-            }
+        let mut read = |limit: u64| {
+            let mut bytes = Vec::new();
+            input.by_ref().take(limit).read_to_end(&mut bytes).map_err(|e| read_error(&self.path, e))?;
+            Ok::<_, Error>(bytes)
+        };
+        read(HEADER_BYTES)?;
+        let pixels = read(length as u64)?;
+        if pixels.len() < length {
+            return Err(read_error(&self.path, io::ErrorKind::UnexpectedEof.into()));
         }
-        Ok(())
+        if !read(1)?.is_empty() {
+            let reason = format!("data goes on after the {} images it announces", self.count);
+            return Err(malformed(&self.path, reason));
+        }
+        Ok(pixels)
     }
 }
 

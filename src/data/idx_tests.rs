@@ -29,15 +29,7 @@ fn read_all(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("images");
     fs::write(&path, bytes).unwrap();
-    let read = || {
-        let file = ImageFile::open(&path)?;
-        let mut images = file.images()?;
-        let mut pixels = vec![0; file.count * file.rows * file.columns];
-        for image in pixels.chunks_exact_mut(file.rows * file.columns) {
-            images.read(image)?;
-        }
-        Ok(pixels)
-    };
+    let read = || ImageFile::open(&path)?.pixels();
     read().map_err(|e: Error| e.to_string().replace(&format!("{}/", folder.path().display()), ""))
 }
 

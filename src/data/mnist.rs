@@ -1,46 +1,80 @@
-//! The MNIST handwritten digits, from the IDX files as they are published.
+//! The MNIST handwritten digits and Fashion-MNIST, from the IDX files as they are published.
 //!
-//! In: a folder. Out: 60,000 training and 10,000 test images (as many as the files hold). The files may be
-//! plain or gzip-compressed, named `train-images-idx3-ubyte` or `train-images.idx3-ubyte`, and lie in the
-//! folder itself or where common tools unpack them. Labels are not read: the networks here are
-//! unconditional.
+//! In: a folder. Out: 60,000 training and 10,000 test images (as many as the files hold). Both data sets have
+//! the same file names, so each is looked for in a folder of its own. The files may be plain or
+//! gzip-compressed, named `train-images-idx3-ubyte` or `train-images.idx3-ubyte`, and lie in the folder itself
+//! or where common tools unpack them. Labels are not read: the networks here are unconditional.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::error::Error;
 use super::fit::Fit;
-use super::idx::{self, ImageFile, ImageStream};
-use super::reader::{Images, Part, Reader, Shape, image_id};
+use super::idx::{self, ImageFile};
+use super::reader::{Images, Part, Reader, Shape, image_id, place_of};
 
 /// Side of a published image.
 const NATIVE_SIZE: usize = 28;
 /// Changes with every change of a decoded pixel.
 const VERSION: u32 = 1;
-/// Where else than in the folder itself the files may lie.
-const NESTED: &[&str] = &["data", "raw", "MNIST/raw", "package/data"];
 
-/// The reader of MNIST: headers read and checked, no image decoded yet.
+/// What tells two data sets of this form apart.
+#[derive(Debug)]
+pub(super) struct Family {
+    /// As in `data.dataset`; hashed into image ids.
+    name: &'static str,
+    /// Where else than in the folder itself the files may lie.
+    nested: &'static [&'static str],
+    /// How to obtain the files.
+    help: &'static str,
+}
+
+/// The handwritten digits.
+pub(super) static MNIST: Family = Family {
+    name: "mnist",
+    nested: &["data", "raw", "MNIST/raw", "package/data"],
+    help: "`ablate data fetch mnist` brings them; or put the four IDX files of the \"MNIST database of handwritten \
+           digits\", plain or .gz, into that folder, or set data.root to the folder that has them",
+};
+
+/// Articles of clothing in the form of MNIST.
+pub(super) static FASHION_MNIST: Family = Family {
+    name: "fashion-mnist",
+    nested: &["data", "raw", "FashionMNIST/raw", "data/fashion"],
+    help: "`ablate data fetch fashion-mnist` brings them; or put the four IDX files of \"Fashion-MNIST\", plain or \
+           .gz, into that folder, or set data.root to the folder that has them",
+};
+
+/// The reader of either data set: headers read and checked, no image decoded yet.
 #[derive(Debug)]
 pub(super) struct Mnist {
+    family: &'static Family,
+    folder: PathBuf,
     train: ImageFile,
     test: ImageFile,
-    fit: Fit,
+    fit: Arc<Fit>,
     shape: Shape,
 }
 
 impl Mnist {
     /// Finds and checks the files in `folder`.
-    pub(super) fn open(folder: &Path, image_size: usize, channels: usize) -> Result<Self, Error> {
-        let parts = Part::ALL.map(|part| (find(folder, part), file_names(part)));
+    pub(super) fn open(
+        family: &'static Family,
+        folder: &Path,
+        image_size: usize,
+        channels: usize,
+    ) -> Result<Self, Error> {
+        let parts = Part::ALL.map(|part| (family.find(folder, part), file_names(part)));
         let [(Some(train), _), (Some(test), _)] = &parts else {
             let absent = parts.into_iter().filter(|(found, _)| found.is_none());
-            return Err(missing(folder, absent.map(|(_, names)| names.join(" or ")).collect()));
+            return Err(family.missing(folder, absent.map(|(_, names)| names.join(" or ")).collect()));
         };
         Ok(Self {
-            train: open_digits(train)?,
-            test: open_digits(test)?,
-            fit: Fit::new(NATIVE_SIZE, image_size),
+            family,
+            folder: folder.to_owned(),
+            train: open_native(train)?,
+            test: open_native(test)?,
+            fit: Arc::new(Fit::new(NATIVE_SIZE, image_size)),
             shape: Shape::square(channels, image_size),
         })
     }
@@ -55,14 +89,17 @@ impl Mnist {
 
 impl Reader for Mnist {
     fn name(&self) -> &'static str {
-        "mnist"
+        self.family.name
+    }
+
+    fn place(&self) -> String {
+        place_of(&self.folder)
     }
 
     fn identity(&self) -> String {
         let mut text = format!("version {VERSION}");
         for file in [&self.train, &self.test] {
-            let path = fs::canonicalize(file.path()).unwrap_or_else(|_| file.path().to_owned());
-            text.push_str(&format!("\n{}: {}", path.display(), file.stamp));
+            text.push_str(&format!("\n{}: {}", place_of(file.path()), file.stamp));
         }
         text
     }
@@ -75,37 +112,56 @@ impl Reader for Mnist {
         self.shape
     }
 
-    fn images<'a>(&'a self, part: Part) -> Result<Box<dyn Images + 'a>, Error> {
-        let stream = self.file(part).images()?;
-        Ok(Box::new(Digits {
-            reader: self,
-            stream,
-            part,
-            position: 0,
-            native: vec![0; NATIVE_SIZE * NATIVE_SIZE],
-        }))
+    fn images(&self, part: Part) -> Result<Box<dyn Images>, Error> {
+        let native = self.file(part).pixels()?;
+        let fit = Arc::clone(&self.fit);
+        Ok(Box::new(Pictures { dataset: self.family.name, fit, channels: self.shape.channels, part, native }))
     }
 }
 
-struct Digits<'a> {
-    reader: &'a Mnist,
-    stream: ImageStream<'a>,
+/// A part, decompressed: 47 MB for the published files.
+#[derive(Debug)]
+struct Pictures {
+    dataset: &'static str,
+    fit: Arc<Fit>,
+    channels: usize,
     part: Part,
-    position: u64,
     native: Vec<u8>,
 }
 
-impl Images for Digits<'_> {
-    fn next(&mut self, pixels: &mut [u8]) -> Result<u64, Error> {
-        self.stream.read(&mut self.native)?;
-        let (first, others) = pixels.split_at_mut(pixels.len() / self.reader.shape.channels);
-        self.reader.fit.apply(&self.native, first);
+impl Images for Pictures {
+    fn read(&self, position: usize, pixels: &mut [u8]) -> Result<u64, Error> {
+        const BYTES: usize = NATIVE_SIZE * NATIVE_SIZE;
+        let native = &self.native[position * BYTES..][..BYTES];
+        let (first, others) = pixels.split_at_mut(pixels.len() / self.channels);
+        self.fit.apply(native, first);
         for channel in others.chunks_exact_mut(first.len()) {
             channel.copy_from_slice(first);
         }
-        let id = image_id("mnist", self.part, self.position, &self.native);
-        self.position += 1;
-        Ok(id)
+        Ok(image_id(self.dataset, self.part, position as u64, native))
+    }
+
+    fn label(&self, position: usize) -> String {
+        format!("image {position} of {} of {}", self.part.name(), self.dataset)
+    }
+}
+
+impl Family {
+    fn find(&self, folder: &Path, part: Part) -> Option<PathBuf> {
+        let nested = self.nested.iter().map(|nested| folder.join(nested));
+        let places = std::iter::once(folder.to_owned()).chain(nested);
+        let mut candidates = places.flat_map(|place| file_names(part).map(|name| place.join(name)));
+        candidates.find(|path| path.exists())
+    }
+
+    fn missing(&self, folder: &Path, missing: Vec<String>) -> Error {
+        Error::Missing {
+            dataset: self.name,
+            folder: folder.to_owned(),
+            searched: self.nested,
+            missing,
+            help: self.help.to_owned(),
+        }
     }
 }
 
@@ -118,32 +174,13 @@ fn file_names(part: Part) -> [String; 4] {
     [dashed.clone(), dashed + ".gz", dotted.clone(), dotted + ".gz"]
 }
 
-fn find(folder: &Path, part: Part) -> Option<PathBuf> {
-    let places = std::iter::once(folder.to_owned()).chain(NESTED.iter().map(|nested| folder.join(nested)));
-    let mut candidates = places.flat_map(|place| file_names(part).map(|name| place.join(name)));
-    candidates.find(|path| path.exists())
-}
-
-fn open_digits(path: &Path) -> Result<ImageFile, Error> {
+fn open_native(path: &Path) -> Result<ImageFile, Error> {
     let file = ImageFile::open(path)?;
     if (file.rows, file.columns) != (NATIVE_SIZE, NATIVE_SIZE) {
         let reason = format!("its images are {} x {} pixels; MNIST has 28 x 28", file.rows, file.columns);
         return Err(idx::malformed(path, reason));
     }
     Ok(file)
-}
-
-fn missing(folder: &Path, missing: Vec<String>) -> Error {
-    Error::Missing {
-        dataset: "mnist",
-        folder: folder.to_owned(),
-        searched: NESTED,
-        missing,
-        help:
-            "the \"MNIST database of handwritten digits\" is published as four IDX files; put them, plain or \
-               .gz, into that folder, or set data.root to the folder that has them"
-                .to_owned(),
-    }
 }
 
 #[cfg(test)]

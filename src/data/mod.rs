@@ -1,10 +1,13 @@
 //! Data: images on the host, and every random number of a run. No tensor is named here.
 //!
 //! ```text
-//! reader (shapes, mnist) -> cache -> store -> split -> batch -> prefetch -> trainer
-//!                                                        ^
-//!                                            order, random (pure functions)
+//! reader -> survey -> cache -> store -> split -> batch -> prefetch -> trainer
+//!                                                  ^
+//!                                      order, random (pure functions)
 //! ```
+//!
+//! The readers, one for each format: `shapes` (drawn), `mnist` (IDX, both data sets of that form), `cifar`
+//! (binary batches, both), `folder` (the user's pictures).
 //!
 //! In: `[data]` and the data folder. Out: a [`DataSet`] of three [`Split`]s of 8-bit images, and
 //! [`Batch`]es that a thread of [`Prefetch`] makes ahead. Which image, which noise and which timestep a
@@ -12,19 +15,28 @@
 
 mod batch;
 mod cache;
+mod cache_file;
+mod cifar;
 mod dataset;
 mod error;
+pub mod fetch;
 mod fit;
+mod folder;
 mod idx;
+mod index;
 mod mnist;
 mod order;
+mod picture;
 mod prefetch;
 mod random;
 mod reader;
+mod resident;
+mod room;
 mod shapes;
 mod split;
 mod store;
 mod stream;
+mod survey;
 
 pub use batch::{Batch, BatchPlan, Batcher};
 pub use dataset::{DataSet, check, open};
@@ -33,5 +45,6 @@ pub use order::Order;
 pub use prefetch::Prefetch;
 pub use random::{Draw, Stream};
 pub use reader::Shape;
+pub use resident::Resident;
 pub use split::Split;
 pub use stream::{eval_noise, sample_noise, uniform_fill};

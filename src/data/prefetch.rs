@@ -20,11 +20,12 @@ const AHEAD: usize = 3;
 #[derive(Debug)]
 pub struct Prefetch {
     /// `None` only while dropping.
-    batches: Option<Receiver<Batch>>,
+    batches: Option<Receiver<Result<Batch, Error>>>,
     /// `None` once the thread has been awaited.
     thread: Option<JoinHandle<()>>,
     waited: Duration,
-    failure: String,
+    /// What ended it.
+    failure: Option<String>,
 }
 
 impl Prefetch {
@@ -37,12 +38,17 @@ impl Prefetch {
         Self::spawn(first_step, move |step| batcher.batch(step))
     }
 
-    fn spawn(first_step: u64, mut make: impl FnMut(u64) -> Batch + Send + 'static) -> Result<Self, Error> {
+    fn spawn(
+        first_step: u64,
+        mut make: impl FnMut(u64) -> Result<Batch, Error> + Send + 'static,
+    ) -> Result<Self, Error> {
         let (sender, receiver) = sync_channel(AHEAD);
         let work = move || {
-            // A closed channel is the order to stop.
             for step in first_step.. {
-                if sender.send(make(step)).is_err() {
+                let made = make(step);
+                let last = made.is_err();
+                // A closed channel is the order to stop.
+                if sender.send(made).is_err() || last {
                     break;
                 }
             }
@@ -51,28 +57,38 @@ impl Prefetch {
             .name("batches".to_owned())
             .spawn(work)
             .map_err(|source| Error::Thread { source })?;
-        Ok(Self {
-            batches: Some(receiver),
-            thread: Some(thread),
-            waited: Duration::ZERO,
-            failure: String::new(),
-        })
+        Ok(Self { batches: Some(receiver), thread: Some(thread), waited: Duration::ZERO, failure: None })
     }
 
     /// The batch of the next step; waits until it is made.
     ///
     /// # Errors
-    /// If the thread panicked; then on every later call as well.
+    /// If an image could not be read or the thread panicked; then on every later call as well.
     pub fn next_batch(&mut self) -> Result<Batch, Error> {
         let start = Instant::now();
         let received = self.batches.as_ref().and_then(|batches| batches.recv().ok());
         self.waited += start.elapsed();
-        received.ok_or_else(|| {
-            if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
-                self.failure = panic_message(panic.as_ref());
+        match received {
+            Some(Ok(batch)) => Ok(batch),
+            Some(Err(error)) => {
+                self.failure = Some(error.to_string());
+                Err(error)
             }
-            Error::Panicked { message: self.failure.clone() }
-        })
+            None => Err(self.ended()),
+        }
+    }
+
+    /// Why nothing comes any more.
+    fn ended(&mut self) -> Error {
+        if let Some(message) = self.failure.clone() {
+            return Error::Stopped { message };
+        }
+        let message = match self.thread.take().map(JoinHandle::join) {
+            Some(Err(panic)) => panic_message(panic.as_ref()),
+            _ => "no message".to_owned(),
+        };
+        self.failure = Some(format!("the thread panicked: {message}"));
+        Error::Panicked { message }
     }
 
     /// How long [`Prefetch::next_batch`] has waited in all so far.
@@ -104,12 +120,10 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
-    use crate::data::batch::tests::shapes;
+    use crate::data::batch::tests::{PLAN, shapes};
 
-    const PLAN: BatchPlan = BatchPlan { seed: 1, batch_size: 8, timesteps: 100 };
-
-    fn empty(step: u64) -> Batch {
-        Batch { step, images: vec![], noise: vec![], timesteps: vec![], ids: vec![] }
+    fn empty(step: u64) -> Result<Batch, Error> {
+        Ok(Batch { step, images: vec![], noise: vec![], timesteps: vec![], ids: vec![] })
     }
 
     #[test]
@@ -117,7 +131,7 @@ mod tests {
         let mut batcher = Batcher::new(shapes(50), PLAN).unwrap();
         let mut prefetch = Prefetch::start(shapes(50), PLAN, 7).unwrap();
         for step in 7..30 {
-            assert!(prefetch.next_batch().unwrap() == batcher.batch(step));
+            assert!(prefetch.next_batch().unwrap() == batcher.batch(step).unwrap());
         }
     }
 
@@ -161,10 +175,21 @@ mod tests {
         })
         .unwrap();
         assert_eq!([0, 1].map(|_| prefetch.next_batch().unwrap().step), [0, 1]);
-        for _ in 0..2 {
-            let error = prefetch.next_batch().unwrap_err().to_string();
-            assert_eq!(error, "the thread that prepares batches panicked: no batch 2 today");
-        }
+        let errors = [(); 2].map(|()| prefetch.next_batch().unwrap_err().to_string());
+        assert_eq!(errors[0], "the thread that prepares batches panicked: no batch 2 today");
+        assert_eq!(errors[1], "no more batches are prepared: the thread panicked: no batch 2 today");
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_read_is_an_error_in_its_turn_and_on_every_later_call() {
+        let mut prefetch = Prefetch::spawn(0, |step| {
+            if step < 1 { empty(step) } else { Err(Error::Changed { image: "cat.png".to_owned() }) }
+        })
+        .unwrap();
+        assert_eq!(prefetch.next_batch().unwrap().step, 0);
+        let errors = [(); 2].map(|()| prefetch.next_batch().unwrap_err().to_string());
+        let text = "cat.png changed while it was in use; restore it, or start the run anew";
+        assert_eq!(errors, [text.to_owned(), format!("no more batches are prepared: {text}")]);
     }
 
     #[test]

@@ -1,7 +1,12 @@
-//! What every reader of a data set offers: its images one after the other, at the size asked for.
+//! What every reader of a data set offers: any of its images, at the size asked for, from any thread.
 //!
-//! A reader yields decoded pixels in a fixed order and an id for each image. It neither splits nor
-//! shuffles nor stores: `cache` keeps the pixels, `split` says which image serves what.
+//! A reader decodes the image at a position and gives its id. It neither splits nor shuffles nor stores:
+//! `survey` goes through all positions, `cache` keeps what it finds, `split` says which image serves what.
+
+use std::fmt;
+use std::fs::{self, Metadata};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use super::error::Error;
 
@@ -56,24 +61,50 @@ pub(super) trait Reader {
     /// The data set's name; begins the name of its cache file.
     fn name(&self) -> &'static str;
 
+    /// Where its files are: with the same place but another identity, what is in the cache is out of date.
+    fn place(&self) -> String;
+
     /// Changes whenever the decoded pixels may change: source files, reader version.
     fn identity(&self) -> String;
 
-    /// How many images a part has. Known without decoding any.
+    /// How many images a part has, the unusable ones included. Known without decoding any.
     fn count(&self, part: Part) -> usize;
 
     /// Size of the decoded images.
     fn shape(&self) -> Shape;
 
-    /// Starts reading a part from its first image.
-    fn images<'a>(&'a self, part: Part) -> Result<Box<dyn Images + 'a>, Error>;
+    /// What the user should know about the files.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether an unusable image ([`Error::Image`]) is left out rather than an error.
+    fn skips_corrupt(&self) -> bool {
+        false
+    }
+
+    /// Opens a part.
+    fn images(&self, part: Part) -> Result<Box<dyn Images>, Error>;
 }
 
-/// The images of one part, in file order.
-pub(super) trait Images {
-    /// Decodes the next image into `pixels` (C·H·W bytes, channel after channel) and gives its id.
-    /// Called at most [`Reader::count`] times.
-    fn next(&mut self, pixels: &mut [u8]) -> Result<u64, Error>;
+/// The images of one part, by position: 0 to [`Reader::count`] - 1.
+pub(super) trait Images: fmt::Debug + Send + Sync {
+    /// Decodes an image into `pixels` (C·H·W bytes, channel after channel) and gives its id.
+    fn read(&self, position: usize, pixels: &mut [u8]) -> Result<u64, Error>;
+
+    /// What the image is called in a message.
+    fn label(&self, position: usize) -> String;
+}
+
+/// Length and time of the last change, to notice another file under the same name.
+pub(super) fn stamp(metadata: &Metadata) -> String {
+    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    format!("{} bytes, {:?}", metadata.len(), modified.unwrap_or_default())
+}
+
+/// A path by which this machine knows a file or folder, whatever the working folder and links are.
+pub(super) fn place_of(path: &Path) -> String {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 /// The id of an image: a hash of where it is and of its published content.

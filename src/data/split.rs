@@ -9,8 +9,9 @@
 use std::sync::Arc;
 
 use super::error::Error;
+use super::index::Extent;
 use super::reader::Shape;
-use super::store::{Extent, Store};
+use super::store::Store;
 
 /// Some images of a data set, listed in hash order. Cheap to clone: the pixels are shared.
 #[derive(Debug, Clone)]
@@ -42,13 +43,28 @@ impl Split {
         self.store.extent().shape
     }
 
-    /// The pixels of image `i`: C·H·W bytes, 0 to 255, channel after channel.
+    /// Writes the pixels of some images into `pixels`, one after the other: C·H·W bytes each, 0 to 255,
+    /// channel after channel.
+    ///
+    /// # Errors
+    /// If the images are streamed and one cannot be decoded, or is not the one it was.
     ///
     /// # Panics
-    /// If `i` is not below [`Split::len`].
+    /// If an image is not below [`Split::len`].
+    pub fn read(&self, images: &[usize], pixels: &mut [u8]) -> Result<(), Error> {
+        let rows: Vec<u32> = images.iter().map(|&i| self.rows[i]).collect();
+        self.store.read(&rows, pixels)
+    }
+
+    /// Whether images are decoded each time they are read.
     #[must_use]
-    pub fn image(&self, i: usize) -> &[u8] {
-        self.store.image(self.rows[i] as usize)
+    pub fn is_streamed(&self) -> bool {
+        self.store.is_streamed()
+    }
+
+    /// The pixels of image `i`, unless they are streamed.
+    pub(super) fn held(&self, i: usize) -> Option<&[u8]> {
+        self.store.held(self.rows[i] as usize)
     }
 
     /// The id of image `i`: the same in every run, at every size, in every split.

@@ -1,90 +1,45 @@
-//! The decoded images of one data set: 8-bit, channel after channel, mapped from the cache or held in memory.
+//! The decoded images of one data set: 8-bit, channel after channel; mapped from the cache, held in memory, or
+//! decoded again each time.
 //!
-//! The body of a store is the pixels of every training image, then of every test image, in file order; then
-//! the 64-bit ids of the same images, little-endian. Its content hash covers shape, counts, pixels and ids.
+//! In: an [`Index`] and where the pixels are. Out: pixels and id of every row, training images first. A stream
+//! gives the bytes the cache would give, or an error: the id of each image read is held against the index.
 
 use memmap2::Mmap;
+use rayon::prelude::*;
 
-use super::reader::{Part, Reader, Shape};
+use super::error::Error;
+use super::index::{Extent, Index};
+use super::reader::Images;
 
-/// What the body of a store holds; known from the reader before anything is decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Extent {
-    pub(super) shape: Shape,
-    pub(super) train: usize,
-    pub(super) test: usize,
-}
-
-impl Extent {
-    pub(super) fn of(reader: &dyn Reader) -> Self {
-        Self { shape: reader.shape(), train: reader.count(Part::Train), test: reader.count(Part::Test) }
-    }
-
-    /// Images of both parts.
-    pub(super) fn images(&self) -> usize {
-        self.train + self.test
-    }
-
-    /// Bytes of all pixels; the ids follow them.
-    pub(super) fn pixel_bytes(&self) -> usize {
-        self.images() * self.shape.values()
-    }
-
-    /// Bytes of the body.
-    pub(super) fn body_bytes(&self) -> usize {
-        self.pixel_bytes() + self.images() * 8
-    }
-
-    /// The numbers as they are hashed and written.
-    pub(super) fn words(&self) -> [u64; 5] {
-        let Shape { channels, height, width } = self.shape;
-        [channels, height, width, self.train, self.test].map(|value| value as u64)
-    }
-
-    /// A hasher that has taken in the extent and waits for the body.
-    pub(super) fn hasher(&self) -> blake3::Hasher {
-        let mut hasher = blake3::Hasher::new_derive_key("ablate decoded images v1");
-        for word in self.words() {
-            hasher.update(&word.to_le_bytes());
-        }
-        hasher
-    }
-}
-
-/// Where the bytes are.
+/// Where the pixels are.
 #[derive(Debug)]
-pub(super) enum Bytes {
-    Mapped(Mmap),
+pub(super) enum Pixels {
+    /// In a file, from an offset on.
+    Mapped(Mmap, usize),
     Memory(Vec<u8>),
+    /// In the data set's own files: of the training part and of the test part, where it has images.
+    Streamed([Option<Box<dyn Images>>; 2]),
 }
 
-impl Bytes {
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Memory(bytes) => bytes,
-        }
-    }
-}
-
-/// All images of a data set, by row: training images first, test images after them.
+/// All images of a data set by row: training images first, test images after them.
 #[derive(Debug)]
 pub(super) struct Store {
-    bytes: Bytes,
-    body_start: usize,
+    pixels: Pixels,
     extent: Extent,
     ids: Vec<u64>,
+    /// Only a stream needs them.
+    positions: Vec<u32>,
     content_hash: [u8; 32],
 }
 
 impl Store {
-    /// Takes over a body that starts at `body_start` of `bytes` and has the length `extent` asks for.
-    pub(super) fn new(bytes: Bytes, body_start: usize, extent: Extent) -> Self {
-        let body = &bytes.as_slice()[body_start..][..extent.body_bytes()];
-        let content_hash = *extent.hasher().update(body).finalize().as_bytes();
-        let (ids, _) = body[extent.pixel_bytes()..].as_chunks();
-        let ids = ids.iter().map(|id| u64::from_le_bytes(*id)).collect();
-        Self { bytes, body_start, extent, ids, content_hash }
+    pub(super) fn new(index: Index, pixels: Pixels) -> Self {
+        let content_hash = index.content_hash();
+        let Index { extent, ids, mut positions, .. } = index;
+        if !matches!(pixels, Pixels::Streamed(_)) {
+            positions = Vec::new();
+        }
+        Self { pixels, extent, ids, positions, content_hash }
     }
 
     pub(super) fn extent(&self) -> Extent {
@@ -95,13 +50,50 @@ impl Store {
         &self.content_hash
     }
 
-    /// The pixels of a row, C·H·W bytes.
-    pub(super) fn image(&self, row: usize) -> &[u8] {
-        let values = self.extent.shape.values();
-        &self.bytes.as_slice()[self.body_start + row * values..][..values]
-    }
-
     pub(super) fn id(&self, row: usize) -> u64 {
         self.ids[row]
+    }
+
+    pub(super) fn is_streamed(&self) -> bool {
+        matches!(self.pixels, Pixels::Streamed(_))
+    }
+
+    /// The pixels of a row, unless they are streamed.
+    pub(super) fn held(&self, row: usize) -> Option<&[u8]> {
+        let values = self.extent.shape.values();
+        match &self.pixels {
+            Pixels::Mapped(map, start) => Some(&map[start + row * values..][..values]),
+            Pixels::Memory(bytes) => Some(&bytes[row * values..][..values]),
+            Pixels::Streamed(_) => None,
+        }
+    }
+
+    /// Writes the pixels of some rows into `out`, one after the other; a stream decodes them on all cores.
+    pub(super) fn read(&self, rows: &[u32], out: &mut [u8]) -> Result<(), Error> {
+        let values = self.extent.shape.values();
+        if let Pixels::Streamed(parts) = &self.pixels {
+            let rows = rows.par_iter().zip(out.par_chunks_exact_mut(values));
+            return rows.try_for_each(|(&row, pixels)| self.decode(parts, row as usize, pixels));
+        }
+        for (&row, pixels) in rows.iter().zip(out.chunks_exact_mut(values)) {
+            pixels.copy_from_slice(self.held(row as usize).expect("only a stream does not hold its pixels"));
+        }
+        Ok(())
+    }
+
+    fn decode(
+        &self,
+        parts: &[Option<Box<dyn Images>>; 2],
+        row: usize,
+        pixels: &mut [u8],
+    ) -> Result<(), Error> {
+        let part = &parts[usize::from(row >= self.extent.train)];
+        let images = part.as_ref().expect("a part with rows has images");
+        let position = self.positions[row] as usize;
+        if images.read(position, pixels)? == self.ids[row] {
+            Ok(())
+        } else {
+            Err(Error::Changed { image: images.label(position) })
+        }
     }
 }

@@ -6,10 +6,13 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::sweep::Sweep;
-use super::sweep_table::{self, Context};
+use toml::Table;
+
+use super::left_out::{Duplicate, Excluded, Invalid};
+use super::merge::{self, Merged};
+use super::resolve;
+use super::sweep::{self, Context};
 use super::variant::Variant;
-use super::{merge, resolve};
 use crate::config::{Config, Experiment, Problems};
 use crate::rundir::{ExperimentDir, RunDir};
 
@@ -28,15 +31,12 @@ pub struct Plan {
     pub seeds: Vec<u64>,
     /// Points that came to the same configuration as an earlier one.
     pub duplicates: Vec<Duplicate>,
-}
-
-/// A point that was merged into an earlier variant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Duplicate {
-    /// The point, in the words of a variant's name.
-    pub point: String,
-    /// Name of the variant that stands for it.
-    pub variant: String,
+    /// Points that an exclude rule leaves out.
+    pub excluded: Vec<Excluded>,
+    /// Points that are wrong, where the sweep asks to skip them.
+    pub invalid: Vec<Invalid>,
+    /// What a user should know about the sweep, each a sentence.
+    pub warnings: Vec<String>,
 }
 
 /// One run: a variant and a seed.
@@ -68,19 +68,36 @@ impl Plan {
     /// # Errors
     /// Everything that is wrong with the sweep; if nothing is, everything that is wrong with its points.
     pub fn build(experiment: &Experiment) -> Result<Plan, Problems> {
+        Plan::of_table(experiment, experiment.sweep())
+    }
+
+    /// The same for a `[sweep]` table that need not be the experiment's own.
+    fn of_table(experiment: &Experiment, table: Option<&Table>) -> Result<Plan, Problems> {
+        // A typed configuration always serializes: its keys are strings and its numbers finite.
+        let base = serde_json::to_value(experiment.base()).unwrap_or_default();
         let context = Context {
-            base_seed: experiment.base().training.seed,
+            base: &base,
             pins: experiment.pins(),
             set_keys: &experiment.set_keys(),
             locate: &|key| experiment.location(key),
+            normal: &|key, value| experiment.normal_form(key, value),
         };
-        let sweep = sweep_table::read(experiment.sweep(), &context).map_err(Problems)?;
-        let candidates = resolve::resolve(experiment, &sweep)?;
+        let mut sweep = sweep::read(table, &context).map_err(Problems)?;
+        let resolved = resolve::resolve(experiment, &mut sweep)?;
         let directory = experiment.base().runtime.runs_dir.join(experiment.name());
-        let merged = merge::merge(&sweep, candidates, &ExperimentDir::at(&directory));
-        let Sweep { seeds, .. } = sweep;
-        let (experiment, (variants, varying, duplicates)) = (experiment.name().to_owned(), merged);
-        Ok(Plan { experiment, directory, variants, varying, seeds, duplicates })
+        let Merged { variants, varying, duplicates, excluded, invalid } =
+            merge::merge(&sweep, resolved, &ExperimentDir::at(&directory));
+        Ok(Plan {
+            experiment: experiment.name().to_owned(),
+            directory,
+            variants,
+            varying,
+            seeds: sweep.seeds,
+            duplicates,
+            excluded,
+            invalid,
+            warnings: sweep.warnings,
+        })
     }
 
     /// The experiment's folder with the paths in it.
@@ -120,3 +137,11 @@ impl Plan {
 #[cfg(test)]
 #[path = "build_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "sweep_tests.rs"]
+mod sweep_tests;
+
+#[cfg(test)]
+#[path = "plan_properties.rs"]
+mod properties;

@@ -26,6 +26,8 @@ pub(crate) fn id_of_folder(name: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -40,6 +42,26 @@ mod tests {
         assert_eq!(id_of_folder("base-1f3a9c021f3a9c02"), Some("1f3a9c021f3a9c02"));
         for other in ["request", "1f3a9c02", "base-1F3A9C02", "base-1f3a9c0", "plan.json"] {
             assert_eq!(id_of_folder(other), None, "{other}");
+        }
+    }
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Identities that often agree on their first digits, and never on the first sixteen.
+        #[test]
+        fn ids_differ_and_are_long_only_where_they_must_be(firsts in prop::collection::vec("[01]{2}0{6}", 1..6)) {
+            let identities: Vec<String> =
+                firsts.iter().enumerate().map(|(place, first)| format!("{first}{place:08x}{}", "f".repeat(48))).collect();
+            let identities: Vec<&str> = identities.iter().map(String::as_str).collect();
+            let ids = ids(&identities);
+            for (place, id) in ids.iter().enumerate() {
+                let shared = firsts.iter().filter(|first| **first == firsts[place]).count() > 1;
+                prop_assert_eq!(id.len(), if shared { 16 } else { 8 });
+                prop_assert!(identities[place].starts_with(id.as_str()));
+                prop_assert_eq!(ids.iter().filter(|other| *other == id).count(), 1);
+                let folder = format!("T1000-{id}");
+                prop_assert_eq!(id_of_folder(&folder), Some(id.as_str()));
+            }
         }
     }
 }

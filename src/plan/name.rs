@@ -156,6 +156,7 @@ mod tests {
             (("model.dropout", json!(0.1)), "drop0.1"),
             (("model.dropout", json!(0.0)), "drop0"),
             (("ema.decay", json!(0.9999)), "ema0.9999"),
+            (("ema.decay", json!([0.99, 0.9999])), "ema0.99-0.9999"),
             (("diffusion.beta_end", json!(0.02)), "bT-0.02"),
             (("model.mid_attention", json!(false)), "mid-off"),
             (("training.betas", json!([0.9, 0.999])), "betas0.9-0.999"),
@@ -188,13 +189,34 @@ mod tests {
         assert_eq!(axes, aliased);
     }
 
+    /// Any value that a key may have, and some that it may not.
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            any::<f64>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+            "\\PC{0,40}".prop_map(Value::from),
+            prop::collection::vec(any::<u16>(), 0..9).prop_map(Value::from),
+            prop::collection::vec(0.0..1.0, 0..4).prop_map(Value::from),
+            Just(Value::Null),
+        ]
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
-        fn any_value_makes_a_name_of_the_allow_list(text in "\\PC{0,200}", id in "[0-9a-f]{8}") {
-            let name = folder(&labelled(&[("data.dataset", json!(text))]), &id);
+        fn any_values_make_a_name_of_the_allow_list(
+            values in prop::collection::vec((0..ALIASES.len(), value()), 0..8),
+            id in "[0-9a-f]{8}([0-9a-f]{8})?",
+        ) {
+            let overrides: Vec<(&str, Value)> =
+                values.into_iter().map(|(place, value)| (ALIASES[place].0, value)).collect();
+            let name = folder(&labelled(&overrides), &id);
             prop_assert!(name.len() <= LONGEST && name.ends_with(&format!("-{id}")), "{}", name);
             let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
             prop_assert!(!name.starts_with(['.', '-']) && name.chars().all(allowed), "{}", name);
+            prop_assert!(name.len() > id.len() + 1, "something is readable: {}", name);
         }
     }
 }

@@ -10,6 +10,8 @@ use crate::config::Config;
 pub struct Variant {
     /// Folder name: what varies, then the id.
     pub name: String,
+    /// The name that `[[sweep.variant]]` gives it.
+    pub title: Option<String>,
     /// The first digits of the identity; a run is found by them.
     pub id: String,
     /// BLAKE3 of everything that decides the numbers, in hexadecimal.

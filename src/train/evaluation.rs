@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::config::{Config, Diffusion};
-use crate::data::{Draw, Split, eval_noise};
+use crate::data::{Draw, Resident, eval_noise};
 use crate::diffusion::Schedule;
 use crate::diffusion::curve::{self, Node, Scores};
 use crate::diffusion::objective::{element_loss, weight};
@@ -46,11 +46,10 @@ pub struct Level {
 
 /// The fixed questions that every network is asked.
 pub(super) struct Evaluator<'a> {
-    split: &'a Split,
+    /// In hash order.
+    images: &'a Resident,
     schedule: &'a Schedule,
     diffusion: Diffusion,
-    /// Positions of the images in the split, in hash order.
-    images: Vec<usize>,
     nodes: Vec<Node>,
     shape: [usize; 3],
     batch: usize,
@@ -77,16 +76,15 @@ impl<'a> Evaluator<'a> {
     pub(super) fn new(
         config: &Config,
         schedule: &'a Schedule,
-        split: &'a Split,
+        images: &'a Resident,
         batch: usize,
         device: &Device,
     ) -> Self {
         let size = config.data.image_size;
         Self {
-            split,
+            images,
             schedule,
             diffusion: config.diffusion.clone(),
-            images: split.hash_order(config.evaluation.images),
             nodes: curve::nodes(schedule),
             shape: [config.data.in_channels, size, size],
             batch,
@@ -147,9 +145,8 @@ impl<'a> Evaluator<'a> {
     }
 
     fn clean(&self, image: usize) -> (Vec<f32>, u64) {
-        let position = self.images[image];
-        let bytes = self.split.image(position);
-        (bytes.iter().map(|byte| f32::from(*byte) / 127.5 - 1.0).collect(), self.split.image_id(position))
+        let bytes = self.images.image(image);
+        (bytes.iter().map(|byte| f32::from(*byte) / 127.5 - 1.0).collect(), self.images.image_id(image))
     }
 
     /// Asks batch by batch; no more than one batch of images is held at a time.

@@ -10,7 +10,7 @@ use super::Error;
 use super::evaluation::Evaluator;
 use super::trainer::Trainer;
 use crate::config::Config;
-use crate::data::DataSet;
+use crate::data::{DataSet, Resident};
 use crate::diffusion::Schedule;
 use crate::ops;
 use crate::rundir::{Owner, RunDir};
@@ -117,7 +117,8 @@ impl Prepared {
         ops::set_threads(job.execution.threads);
         let schedule = Schedule::new(&job.config.diffusion)?;
         let batch = job.execution.evaluation_batch;
-        let evaluator = Evaluator::new(job.config, &schedule, &self.data.val, batch, &self.device);
+        let held_out = Resident::new(self.data.val.clone(), job.config.evaluation.images)?;
+        let evaluator = Evaluator::new(job.config, &schedule, &held_out, batch, &self.device);
         Trainer::open(job, self, &schedule, &evaluator)?.run()
     }
 }

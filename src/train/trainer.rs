@@ -60,6 +60,8 @@ impl<'t, 'j> Trainer<'t, 'j> {
             seed: config.training.seed,
             batch_size: config.training.batch_size,
             timesteps: config.diffusion.timesteps,
+            timestep_sampler: config.diffusion.timestep_sampler,
+            horizontal_flip: config.data.horizontal_flip,
         };
         Ok(Self {
             recorder: Recorder::open(job.run, marks, job.attempt)?,

@@ -7,6 +7,7 @@ mod effects;
 mod errors;
 #[cfg(feature = "torch")]
 mod every_key;
+mod fetch;
 mod house;
 mod readme;
 #[cfg(feature = "torch")]
@@ -14,3 +15,5 @@ mod resume;
 #[cfg(feature = "torch")]
 mod run;
 mod support;
+#[cfg(feature = "torch")]
+mod sweep;

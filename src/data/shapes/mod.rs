@@ -39,6 +39,10 @@ impl Reader for Shapes {
         "shapes"
     }
 
+    fn place(&self) -> String {
+        "built in".to_owned()
+    }
+
     fn identity(&self) -> String {
         format!("version {VERSION}")
     }
@@ -54,30 +58,30 @@ impl Reader for Shapes {
         self.shape
     }
 
-    fn images<'a>(&'a self, part: Part) -> Result<Box<dyn Images + 'a>, Error> {
-        let stream = Stream::new(0, "shapes");
-        Ok(Box::new(Drawings { shape: self.shape, stream, part, position: 0 }))
+    fn images(&self, part: Part) -> Result<Box<dyn Images>, Error> {
+        Ok(Box::new(Drawings { shape: self.shape, stream: Stream::new(0, "shapes"), part }))
     }
 }
 
+#[derive(Debug)]
 struct Drawings {
     shape: Shape,
     stream: Stream,
     part: Part,
-    position: u64,
 }
 
 impl Images for Drawings {
-    fn next(&mut self, pixels: &mut [u8]) -> Result<u64, Error> {
+    fn read(&self, position: usize, pixels: &mut [u8]) -> Result<u64, Error> {
         let start = match self.part {
             Part::Train => 0,
             Part::Test => TEST_START,
         };
-        let index = start + self.position;
-        draw_image(index, &self.stream, self.shape, pixels);
-        let id = image_id("shapes", self.part, self.position, &[]);
-        self.position += 1;
-        Ok(id)
+        draw_image(start + position as u64, &self.stream, self.shape, pixels);
+        Ok(image_id("shapes", self.part, position as u64, &[]))
+    }
+
+    fn label(&self, position: usize) -> String {
+        format!("drawing {position} of {}", self.part.name())
     }
 }
 
@@ -138,11 +142,11 @@ mod tests {
 
     fn images(size: usize, channels: usize, part: Part, n: usize) -> Vec<Vec<u8>> {
         let reader = Shapes::new(size, channels);
-        let mut images = reader.images(part).unwrap();
+        let images = reader.images(part).unwrap();
         let mut pixels = vec![0; reader.shape().values()];
         (0..n)
-            .map(|_| {
-                images.next(&mut pixels).unwrap();
+            .map(|position| {
+                images.read(position, &mut pixels).unwrap();
                 pixels.clone()
             })
             .collect()

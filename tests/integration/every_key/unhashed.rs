@@ -30,8 +30,7 @@ fn train(settings: &[&str]) -> Trained {
 impl Trained {
     fn list(&self, folder: &str) -> Vec<String> {
         let entries = fs::read_dir(self.run.path.join(folder)).into_iter().flatten().flatten();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -58,7 +57,11 @@ impl Row {
     }
 }
 
-fn row(change: &'static str, given: &'static [&'static str], effect: fn(&Trained, &Trained) -> String) -> Row {
+fn row(
+    change: &'static str,
+    given: &'static [&'static str],
+    effect: fn(&Trained, &Trained) -> String,
+) -> Row {
     Row { change, given, effect }
 }
 
@@ -119,7 +122,8 @@ fn rows() -> Vec<Row> {
         }),
         row("data.skip_corrupt=true", &["data.dataset=folder", "data.root=pictures"], |before, _| {
             before.place.write("pictures/torn.png", b"no picture");
-            let train = ["run", "x.toml", "-s", "data.dataset=folder", "-s", "data.root=pictures", "-s", "name=y"];
+            let train =
+                ["run", "x.toml", "-s", "data.dataset=folder", "-s", "data.root=pictures", "-s", "name=y"];
             let refused = before.place.ablate(&train);
             assert_eq!(refused.code, Some(2), "{refused:?}");
             assert!(refused.stderr.contains("torn.png"), "{refused:?}");
@@ -130,7 +134,9 @@ fn rows() -> Vec<Row> {
             assert_eq!((before.run.rows(), after.run.rows()), (3, 6));
             "rows of metrics.csv: 3 -> 6".into()
         }),
-        row("checkpoint.every=3", &["checkpoint.keep=9"], |before, after| listed("checkpoints", before, after)),
+        row("checkpoint.every=3", &["checkpoint.keep=9"], |before, after| {
+            listed("checkpoints", before, after)
+        }),
         row("checkpoint.keep=9", &[], |before, after| listed("checkpoints", before, after)),
         row("evaluation.every=2", &[], |before, after| {
             let steps = |of: &Trained| of.cells("eval.csv", "step");

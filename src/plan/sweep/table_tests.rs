@@ -1,40 +1,11 @@
 //! Tests of reading `[sweep]`: both ways to write a key, their order, and what is refused.
 
-use proptest::prelude::*;
-use toml::{Table, Value};
-
-use super::*;
-use crate::plan::sweep::Point;
-
-fn read(text: &str) -> Result<Sweep, Vec<String>> {
-    read_with(text, &[], &[])
-}
-
-fn read_with(text: &str, pins: &[(&str, Value)], set_keys: &[&str]) -> Result<Sweep, Vec<String>> {
-    let table: Table = text.parse().unwrap();
-    let pins: Vec<(String, Value)> =
-        pins.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-    let set_keys: Vec<String> = set_keys.iter().map(|key| (*key).to_owned()).collect();
-    let context = Context { base_seed: 7, pins: &pins, set_keys: &set_keys, locate: &|_| None };
-    let sweep = table.get("sweep").and_then(Value::as_table);
-    super::read(sweep, &context).map_err(|problems| problems.iter().map(ToString::to_string).collect())
-}
-
-fn points(sweep: &Sweep) -> Vec<String> {
-    let text = |point: Point| {
-        point.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
-    };
-    sweep.points().map(text).collect()
-}
-
-fn errors(text: &str) -> String {
-    read(text).unwrap_err().join("\n")
-}
+use crate::plan::sweep::fixture::{errors, grid, points, read, read_with};
 
 #[test]
 fn without_a_sweep_the_base_is_planned_with_its_own_seed() {
     let sweep = read("").unwrap();
-    assert_eq!((points(&sweep), sweep.seeds), (vec![String::new()], vec![7]));
+    assert_eq!((points(&sweep), sweep.seeds), (vec![String::new()], vec![0]));
 }
 
 #[test]
@@ -71,7 +42,7 @@ fn a_key_given_twice_is_refused() {
     assert_eq!(
         errors("[sweep.grid]\n\"model.dropout\" = [0.0]\nmodel.dropout = [0.1]"),
         "error: sweep.grid.model.dropout is given twice\n  \
-         help: the quoted dotted key and the nested table mean the same axis; keep one"
+         help: the quoted dotted key and the nested table mean the same; keep one"
     );
 }
 
@@ -142,32 +113,13 @@ fn only_keys_of_the_identity_can_be_axes() {
 
 #[test]
 fn later_and_unknown_sweep_keys_are_refused_by_name_all_at_once() {
-    let text = r#"
-        [sweep]
-        seed = [1]
-        on_invalid = "skip"
-        [sweep.one_at_a_time]
-        "model.dropout" = [0.1]
-        [[sweep.zip]]
-        [[sweep.variant]]
-        [[sweep.exclude]]
-        [sweep.random]
-    "#;
     assert_eq!(
-        read(text).unwrap_err(),
+        read("[sweep]\nseed = [1]\non_invalid = \"drop\"\n[sweep.random]").unwrap_err(),
         [
             "error: unknown key sweep.seed\n  help: did you mean sweep.seeds?",
-            "error: sweep.on_invalid comes with a later version\n  \
-             help: every point must be valid; narrow the axes of [sweep.grid]",
-            "error: sweep.one_at_a_time comes with a later version\n  \
-             help: write one experiment per key, each with that key alone under [sweep.grid]",
-            "error: sweep.zip comes with a later version\n  \
-             help: write the combinations as an axis of [sweep.grid], or as separate experiments",
-            "error: sweep.variant comes with a later version\n  \
-             help: write named variants as separate experiments that extend this one",
-            "error: sweep.exclude comes with a later version\n  help: narrow the axes of [sweep.grid] instead",
             "error: sweep.random comes with a later version\n  \
              help: list the values under [sweep.grid] instead",
+            "error: sweep.on_invalid = \"drop\" is not one of \"fail\", \"skip\"",
         ]
     );
 }
@@ -177,7 +129,8 @@ fn an_axis_beside_the_grid_is_told_where_to_go() {
     assert_eq!(
         errors("[sweep]\n\"model.dropout\" = [0.1]\nzeta = 1"),
         "error: unknown key sweep.model.dropout\n  help: axes go under [sweep.grid]: \"model.dropout\" = [...]\n\
-         error: unknown key sweep.zeta\n  help: known: sweep.seeds, sweep.include_base, sweep.max_runs, sweep.grid"
+         error: unknown key sweep.zeta\n  help: known: sweep.seeds, sweep.include_base, sweep.max_runs, \
+         sweep.on_invalid, sweep.grid, sweep.zip, sweep.one_at_a_time, sweep.variant, sweep.exclude"
     );
 }
 
@@ -202,7 +155,7 @@ fn seeds_are_distinct_whole_numbers() {
 fn a_sweep_that_plans_nothing_says_what_to_add() {
     assert_eq!(
         errors("[sweep]\nseeds = [0, 1]"),
-        "error: the sweep plans nothing: it has neither a grid nor the base\n  \
+        "error: the sweep plans nothing: it has no axis, no variant and not the base\n  \
          help: add a [sweep.grid], or include_base = true to replicate the base over the seeds"
     );
     let replicated = read("[sweep]\nseeds = [0, 1]\ninclude_base = true").unwrap();
@@ -222,19 +175,6 @@ fn a_plan_above_max_runs_is_refused_with_its_size() {
         errors("[sweep]\nmax_runs = 0\n[sweep.grid]\n\"model.dropout\" = [0.1]"),
         "error: sweep.max_runs = 0 is not a whole number from 1 to 1000000"
     );
-}
-
-/// Axes of `lengths` values each.
-fn grid(lengths: &[usize]) -> String {
-    let keys = keys::KEYS.iter().filter(|key| {
-        key.hashed && !key.kind.is_list() && keys::rival(key.path).is_none() && key.path != "training.seed"
-    });
-    let mut text = String::from("[sweep]\nmax_runs = 1000000\n[sweep.grid]\n");
-    for (key, length) in keys.zip(lengths) {
-        let values: Vec<String> = (0..*length).map(|value| value.to_string()).collect();
-        text.push_str(&format!("\"{}\" = [{}]\n", key.path, values.join(", ")));
-    }
-    text
 }
 
 #[test]
@@ -284,29 +224,4 @@ fn setting_a_swept_key_is_an_error_that_names_pin() {
              help: --pin training.steps=VALUE plans one value instead of the axis",
         ]
     );
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(10_000))]
-
-    /// The count is the number of points, all differ, and they come in the order of counting with the last
-    /// axis as the last digit.
-    #[test]
-    fn count_and_order_hold_for_any_grid(lengths in prop::collection::vec(1usize..5, 1..5), include_base: bool) {
-        let mut text = grid(&lengths);
-        if include_base {
-            text = text.replace("[sweep]\n", "[sweep]\ninclude_base = true\n");
-        }
-        let sweep = read(&text).unwrap();
-        let product: usize = lengths.iter().product();
-        let points: Vec<Point> = sweep.points().collect();
-        prop_assert_eq!(points.len() as u128, sweep.point_count());
-        prop_assert_eq!(points.len(), product + usize::from(include_base));
-        for (index, point) in points[..product].iter().enumerate() {
-            let read_back = point.iter().zip(&lengths).fold(0, |number, ((_, value), length)| {
-                number * length + value.as_integer().unwrap() as usize
-            });
-            prop_assert_eq!(read_back, index);
-        }
-    }
 }
