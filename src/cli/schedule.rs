@@ -33,9 +33,8 @@ pub(crate) struct Args {
     set: Vec<String>,
 
     /// Shape of beta over t; may be repeated, or a list with commas.
-    #[arg(long, value_name = "SHAPE", value_delimiter = ',',
-        value_parser = ["linear", "cosine", "scaled_linear", "sqrt", "sigmoid"])]
-    noise_schedule: Vec<String>,
+    #[arg(long, value_name = "SHAPE", value_delimiter = ',', value_enum)]
+    noise_schedule: Vec<NoiseSchedule>,
 
     /// Length of the chain; may be repeated, or a list with commas. Every shape is shown at every length.
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
@@ -55,10 +54,11 @@ enum Format {
 
 /// Runs the command.
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
-    let chosen = match args.experiment.is_some() && args.noise_schedule.is_empty() && args.timesteps.is_empty() {
-        true => planned(&args)?,
-        false => named(&args)?,
-    };
+    let chosen =
+        match args.experiment.is_some() && args.noise_schedule.is_empty() && args.timesteps.is_empty() {
+            true => planned(&args)?,
+            false => named(&args)?,
+        };
     let mut seen = HashSet::new();
     let different = chosen.into_iter().filter(|diffusion| seen.insert(key(diffusion)));
     let computed = different.map(|diffusion| {
@@ -92,7 +92,8 @@ fn planned(args: &Args) -> Result<Vec<Diffusion>, Failure> {
 
 /// Every shape at every length.
 fn named(args: &Args) -> Result<Vec<Diffusion>, Failure> {
-    let shapes = settings(args, "noise_schedule", &args.noise_schedule)?;
+    let shapes: Vec<&str> = args.noise_schedule.iter().map(|shape| shape.name()).collect();
+    let shapes = settings(args, "noise_schedule", &shapes)?;
     let lengths = settings(args, "timesteps", &args.timesteps)?;
     let pairs = shapes.iter().flat_map(|shape| lengths.iter().map(move |length| [shape, length]));
     let resolved = pairs.map(|pair| {
@@ -111,7 +112,9 @@ fn settings<T: ToString>(args: &Args, leaf: &str, values: &[T]) -> Result<Vec<Op
     }
     if let Some(word) = args.set.iter().find(also_set) {
         let flag = leaf.replace('_', "-");
-        return Err(Failure::user(format!("--{flag} and -s {word} both set {key}")).with_help("keep one of them"));
+        return Err(
+            Failure::user(format!("--{flag} and -s {word} both set {key}")).with_help("keep one of them")
+        );
     }
     Ok(values.iter().map(|value| Some(format!("{key}={}", value.to_string()))).collect())
 }
@@ -134,7 +137,12 @@ fn csv(shown: &[Shown]) -> String {
         let betas = match diffusion.noise_schedule {
             // Not made from them.
             NoiseSchedule::Cosine => ",,".to_owned(),
-            _ => format!("{},{},{}", float(diffusion.beta_start), float(diffusion.beta_end), diffusion.rescale_betas),
+            _ => format!(
+                "{},{},{}",
+                float(diffusion.beta_start),
+                float(diffusion.beta_end),
+                diffusion.rescale_betas
+            ),
         };
         let name = diffusion.noise_schedule.name();
         let settings = format!("{name},{},{betas},{}", diffusion.timesteps, diffusion.zero_terminal_snr);

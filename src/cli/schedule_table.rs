@@ -62,7 +62,8 @@ fn label(one: &Shown, shown: &[Shown]) -> Vec<String> {
         let diffusion = &shown.diffusion;
         let made_of_betas = diffusion.noise_schedule != NoiseSchedule::Cosine;
         let rescales = diffusion.timesteps != 1000;
-        let betas = format!("beta {} to {}", short_float(diffusion.beta_start), short_float(diffusion.beta_end));
+        let betas =
+            format!("beta {} to {}", short_float(diffusion.beta_start), short_float(diffusion.beta_end));
         [
             made_of_betas.then_some(betas),
             (made_of_betas && rescales)
@@ -74,7 +75,8 @@ fn label(one: &Shown, shown: &[Shown]) -> Vec<String> {
     let told = |place: usize| match shown {
         [_] => true,
         several => {
-            let stated: Vec<String> = several.iter().filter_map(|other| settings(other)[place].clone()).collect();
+            let stated: Vec<String> =
+                several.iter().filter_map(|other| settings(other)[place].clone()).collect();
             // Of the last, absence says something too.
             stated.iter().any(|other| *other != stated[0]) || place == 2 && stated.len() < several.len()
         }
@@ -91,7 +93,13 @@ fn single(one: &Shown) -> String {
     let rows = (0..ROWS.min(schedule.len())).map(|row| {
         let t = if schedule.len() < ROWS { row } else { one.t(row) };
         let log_snr = decimals(schedule.log_snr(t));
-        vec![t.to_string(), figure(schedule.betas[t]), figure(schedule.alpha_bars[t]), figure(schedule.snr(t)), log_snr]
+        vec![
+            t.to_string(),
+            figure(schedule.betas[t]),
+            figure(schedule.alpha_bars[t]),
+            figure(schedule.snr(t)),
+            log_snr,
+        ]
     });
     grid(["t", "beta", "alpha_bar", "SNR", "log-SNR"].map(String::from).to_vec(), rows.collect(), 0)
 }
@@ -107,9 +115,11 @@ fn side_by_side(shown: &[Shown], labels: &[Vec<String>]) -> String {
     ];
     let blocks = quantities.map(|(name, value)| {
         let first = if same_length { "t" } else { "t/(T-1)" };
-        let headings = [format!("{name}\n{first}")].into_iter().chain(labels.iter().map(|label| label.join("\n")));
+        let headings =
+            [format!("{name}\n{first}")].into_iter().chain(labels.iter().map(|label| label.join("\n")));
         let rows = (0..ROWS).map(|row| {
-            let place = if same_length { shown[0].t(row).to_string() } else { format!("{:.1}", row as f64 / 10.0) };
+            let place =
+                if same_length { shown[0].t(row).to_string() } else { format!("{:.1}", row as f64 / 10.0) };
             [place].into_iter().chain(shown.iter().map(|one| value(&one.schedule, one.t(row)))).collect()
         });
         grid(headings.collect(), rows.collect(), 0)
@@ -119,7 +129,8 @@ fn side_by_side(shown: &[Shown], labels: &[Vec<String>]) -> String {
 
 /// Both ends of each schedule.
 fn summary(shown: &[Shown], labels: &[Vec<String>]) -> String {
-    let headings = ["schedule", "alpha_bar_1", "alpha_bar_T", "signal left", "log-SNR", "steps within -6 to 6"];
+    let headings =
+        ["schedule", "alpha_bar_1", "alpha_bar_T", "signal left", "log-SNR", "steps within -6 to 6"];
     let rows = shown.iter().zip(labels).map(|(one, label)| {
         let schedule = &one.schedule;
         let (highest, lowest) = (schedule.log_snr(0), schedule.log_snr(schedule.len() - 1));
@@ -170,7 +181,9 @@ fn verdict(one: &Shown) -> String {
     };
     match curve::reach(&one.schedule) {
         Some((low, high)) if low <= curve::WINDOW.0 && high >= curve::WINDOW.1 => end,
-        _ => format!("{end} It does not cover log-SNR 6 to -6, so denoise_score and denoise_bits will be empty."),
+        _ => format!(
+            "{end} It does not cover log-SNR 6 to -6, so denoise_score and denoise_bits will be empty."
+        ),
     }
 }
 

@@ -45,13 +45,15 @@ pub fn diffusion_alone(request: &Request) -> Result<Diffusion, Problems> {
     derive::fill(&mut slots);
     // An experiment is named after its file; without one any name does.
     if let Some(name) = keys::index("name").map(|index| &mut slots[index]) {
-        let unnamed = || Slot { value: Cow::Owned(Value::String("schedule".into())), origin: Origin::Derived };
+        let unnamed =
+            || Slot { value: Cow::Owned(Value::String("schedule".into())), origin: Origin::Derived };
         name.get_or_insert_with(unnamed);
     }
     let built = build(&slots);
     if let (Ok(config), false) = (&built, stack.incomplete) {
         let of_schedule = |key: &&str| SCHEDULE_KEYS.contains(key);
-        let found = check::findings(config).into_iter().filter(|finding| finding.keys.iter().all(of_schedule));
+        let found =
+            check::findings(config).into_iter().filter(|finding| finding.keys.iter().all(of_schedule));
         problems.extend(found.map(|finding| locate(&stack, &slots, finding)));
     }
     Problems(problems).into_result()?;

@@ -12,7 +12,9 @@ mod assign;
 mod build;
 mod check;
 mod check_network;
+mod check_sampling;
 mod derive;
+mod diffusion_alone;
 mod experiment;
 mod files;
 mod fit;
@@ -33,6 +35,8 @@ mod stack;
 mod testing;
 mod why;
 
+pub use check_sampling::check_sampling;
+pub use diffusion_alone::diffusion_alone;
 pub use experiment::Experiment;
 pub use fit::Misfit;
 pub use identity::{canonical_json, identity, identity_value};

@@ -94,8 +94,7 @@ fn losses_of_tensors_are_those_of_numbers() {
 #[test]
 fn huber_is_a_square_that_turns_into_a_line_without_a_step_or_a_kink() {
     for delta in [0.1, 1.0] {
-        let diffusion =
-            Diffusion { loss_type: LossType::Huber, huber_delta: delta, ..defaults().diffusion };
+        let diffusion = Diffusion { loss_type: LossType::Huber, huber_delta: delta, ..defaults().diffusion };
         let at = |error: f64| element_loss(&diffusion, error);
         assert!((at(delta / 2.0) - delta * delta / 8.0).abs() < 1e-15);
         assert!((at(3.0 * delta) - delta * (3.0 * delta - delta / 2.0)).abs() < 1e-15);

@@ -102,7 +102,10 @@ mod tests {
             ((reading.x0 - x0).abs() / slip, (reading.eps - eps).abs() / slip)
         };
         let close = |found: (f64, f64), wanted: (f64, f64)| {
-            assert!((found.0 - wanted.0).abs() < 1e-9 && (found.1 - wanted.1).abs() < 1e-9, "{found:?} {wanted:?}");
+            assert!(
+                (found.0 - wanted.0).abs() < 1e-9 && (found.1 - wanted.1).abs() < 1e-9,
+                "{found:?} {wanted:?}"
+            );
         };
         close(off(PredictionType::Epsilon), (snr.sqrt().recip(), 1.0));
         close(off(PredictionType::X0), (1.0, snr.sqrt()));

@@ -115,7 +115,10 @@ fn betas_are_those_of_diffusers_to_a_millionth() {
         let settings = Diffusion { zero_terminal_snr, ..diffusion(shape, timesteps, false) };
         let schedule = Schedule::new(&settings).unwrap();
         let errors = [(schedule.betas[t] - beta).abs(), (schedule.alpha_bars[t] - alpha_bar).abs()];
-        assert!(errors[0] < 1e-6 && errors[1] < 2e-6, "{shape:?} {timesteps} {zero_terminal_snr} {t}: {errors:?}");
+        assert!(
+            errors[0] < 1e-6 && errors[1] < 2e-6,
+            "{shape:?} {timesteps} {zero_terminal_snr} {t}: {errors:?}"
+        );
         worst = [worst[0].max(errors[0]), worst[1].max(errors[1])];
         count += 1;
     }

@@ -58,8 +58,7 @@ mod tests {
         steps: usize,
         steps_offset: usize,
     ) -> Vec<usize> {
-        let settings =
-            Sampling { sampler, timestep_spacing, steps, steps_offset, ..defaults().sampling };
+        let settings = Sampling { sampler, timestep_spacing, steps, steps_offset, ..defaults().sampling };
         timesteps(&settings, total)
     }
 
@@ -119,7 +118,10 @@ mod tests {
             for (total, steps) in (2..60).flat_map(|total| (1..total).map(move |steps| (total, steps))) {
                 let list = visited(Sampler::DpmSolverPp, spacing, total, steps, 0);
                 assert_eq!(list.len(), steps);
-                assert!(list.windows(2).all(|pair| pair[0] > pair[1]), "{spacing:?} {total} {steps}: {list:?}");
+                assert!(
+                    list.windows(2).all(|pair| pair[0] > pair[1]),
+                    "{spacing:?} {total} {steps}: {list:?}"
+                );
             }
         }
     }

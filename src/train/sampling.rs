@@ -158,7 +158,11 @@ mod tests {
         };
         let all = batch(0..5);
         assert_eq!([batch(0..2), batch(2..3), batch(3..5)].concat(), all);
-        assert!(all.chunks(16).enumerate().all(|(i, image)| all.chunks(16).skip(i + 1).all(|other| other != image)));
+        assert!(
+            all.chunks(16)
+                .enumerate()
+                .all(|(i, image)| all.chunks(16).skip(i + 1).all(|other| other != image))
+        );
     }
 
     #[test]
@@ -169,7 +173,9 @@ mod tests {
             let settings = Sampling { sampler, timestep_spacing, steps: 6, eta: 1.0, ..defaults().sampling };
             let chain = Chain { schedule: &schedule, prediction: PredictionType::V, settings: &settings };
             let images = |batch, seed| {
-                draw(&chain, SHAPE, (5, seed, batch), &device, &mut |x, t| (x * (1.0 + t as f64 / 500.0)).tanh())
+                draw(&chain, SHAPE, (5, seed, batch), &device, &mut |x, t| {
+                    (x * (1.0 + t as f64 / 500.0)).tanh()
+                })
             };
             let all = images(5, 0);
             assert_eq!(all.len(), 5);

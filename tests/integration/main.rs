@@ -14,6 +14,7 @@ mod readme;
 mod resume;
 #[cfg(feature = "torch")]
 mod run;
+mod schedule;
 mod support;
 #[cfg(feature = "torch")]
 mod sweep;

@@ -89,7 +89,8 @@ mod tests {
         };
         let mut end = |steps: usize| {
             let settings = Sampling { steps, ..settings(Sampler::DpmSolverPp, TimestepSpacing::Linspace) };
-            let chain = Chain { schedule: &schedule, prediction: PredictionType::Epsilon, settings: &settings };
+            let chain =
+                Chain { schedule: &schedule, prediction: PredictionType::Epsilon, settings: &settings };
             f64::from(numbers(sample(&chain, first_sample(), &mut ideal))[767]) * 768.0 / 767.0
         };
         let start = schedule.alpha_bars[999];

@@ -136,11 +136,8 @@ fn every_image_of_a_batch_is_drawn_as_if_alone() {
 
 #[test]
 fn a_chain_that_starts_without_signal_stays_finite() {
-    let diffusion = Diffusion {
-        zero_terminal_snr: true,
-        prediction_type: PredictionType::V,
-        ..defaults().diffusion
-    };
+    let diffusion =
+        Diffusion { zero_terminal_snr: true, prediction_type: PredictionType::V, ..defaults().diffusion };
     let schedule = Schedule::new(&diffusion).unwrap();
     for sampler in [Sampler::Ddim, Sampler::Ddpm, Sampler::DpmSolverPp] {
         for prediction in [PredictionType::V, PredictionType::X0] {
