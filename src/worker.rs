@@ -5,7 +5,6 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -14,6 +13,7 @@ use thiserror::Error;
 use crate::config::{self, Config};
 use crate::rundir::provenance::{Attempt, Provenance};
 use crate::rundir::{Owner, RunDir, RunDirError, RunLock, State, Status, files};
+use crate::train::precision::Refusal;
 use crate::train::{self, Execution, Job, Outcome, Prepared};
 
 /// How a worker was started.
@@ -22,6 +22,8 @@ pub struct Request {
     pub run: RunDir,
     /// Threads for a run that has no recorded choice yet.
     pub threads: usize,
+    /// Why this machine cannot train in the run's precision, where it was asked and cannot.
+    pub refusal: Option<Refusal>,
     /// Raised by a signal: finish the step, checkpoint, stop.
     pub stop: Arc<AtomicBool>,
 }
@@ -41,6 +43,9 @@ pub enum WorkerError {
     /// Training.
     #[error(transparent)]
     Train(#[from] train::Error),
+    /// The machine.
+    #[error("{0}; {help}", help = .0.help())]
+    Precision(#[from] Refusal),
     /// The images are not those the run began with.
     #[error(
         "the data of {} changed: fingerprint {found}, the run began with {recorded}; \
@@ -68,13 +73,16 @@ impl WorkerError {
             WorkerError::RunDir(error) if error.is_storage() => 74,
             WorkerError::Train(error) if error.is_storage() => 74,
             WorkerError::RunDir(_) | WorkerError::Config(_) => 3,
-            WorkerError::Data { .. } | WorkerError::Train(_) | WorkerError::Panic(_) => 1,
+            WorkerError::Precision(_)
+            | WorkerError::Data { .. }
+            | WorkerError::Train(_)
+            | WorkerError::Panic(_) => 1,
         }
     }
 
     fn state(&self) -> State {
         match self {
-            WorkerError::Train(train::Error::Diverged { .. }) => State::Diverged,
+            WorkerError::Train(error) if error.diverged_at().is_some() => State::Diverged,
             error if error.exit_code() == 74 => State::Interrupted,
             _ => State::Failed,
         }
@@ -105,7 +113,10 @@ pub fn run(request: &Request) -> Result<u8, WorkerError> {
 
 fn attempt(request: &Request, config: &Config, status: &mut Status) -> Result<Outcome, WorkerError> {
     let run = &request.run;
-    let execution = execution(&run.execution_path(), request.threads)?;
+    if let Some(refusal) = &request.refusal {
+        return Err(refusal.clone().into());
+    }
+    let execution = execution(run, config, request.threads)?;
     let prepared = Prepared::open(config)?;
     let facts = Attempt {
         attempt: status.attempt,
@@ -115,7 +126,8 @@ fn attempt(request: &Request, config: &Config, status: &mut Status) -> Result<Ou
         data_fingerprint: prepared.data_fingerprint().to_string(),
         ..Attempt::of_this_process()
     };
-    check_provenance(run, facts, status)?;
+    let inexact = execution.inexact_on(prepared.device_name);
+    check_provenance(run, facts, inexact, status)?;
     status.total_steps = prepared.total_steps(config);
     status.write(run)?;
     let owner = Owner { run_id: config::identity(config), seed: config.training.seed };
@@ -131,22 +143,24 @@ fn attempt(request: &Request, config: &Config, status: &mut Status) -> Result<Ou
 }
 
 /// The recorded choices of the first attempt; they are made now where there are none.
-fn execution(path: &Path, threads: usize) -> Result<Execution, WorkerError> {
-    if let Some(text) = files::read_text(path, 1 << 20)? {
-        if let Ok(recorded) = serde_json::from_str(&text) {
-            return Ok(recorded);
-        }
-        tracing::warn!(path = %path.display(), "unreadable; choosing again");
+fn execution(run: &RunDir, config: &Config, threads: usize) -> Result<Execution, WorkerError> {
+    if let Some(recorded) = Execution::read(run)? {
+        return Ok(recorded);
     }
-    let chosen = Execution { threads: threads.max(1), evaluation_batch: 64, sampling_batch: 64 };
-    let text = serde_json::to_string_pretty(&chosen).expect("plain numbers serialize");
-    files::replace(path, (text + "\n").as_bytes())?;
+    let chosen = Execution::choose(config, threads);
+    let text = serde_json::to_string_pretty(&chosen).expect("plain numbers and words serialize");
+    files::replace(&run.execution_path(), (text + "\n").as_bytes())?;
     Ok(chosen)
 }
 
-/// Records this attempt; other data than the first attempt's is an error, another machine or program makes the
-/// run inexact.
-fn check_provenance(run: &RunDir, facts: Attempt, status: &mut Status) -> Result<(), WorkerError> {
+/// Records this attempt; other data than the first attempt's is an error; another machine or program, or a way of
+/// executing that does not repeat, makes a resumed run inexact.
+fn check_provenance(
+    run: &RunDir,
+    facts: Attempt,
+    inexact: Option<String>,
+    status: &mut Status,
+) -> Result<(), WorkerError> {
     let mut provenance = Provenance::read(run)?;
     if let Some(first) = provenance.attempts.first() {
         if first.data_fingerprint != facts.data_fingerprint {
@@ -156,7 +170,7 @@ fn check_provenance(run: &RunDir, facts: Attempt, status: &mut Status) -> Result
                 recorded: first.data_fingerprint.clone(),
             });
         }
-        if let Some(reason) = first.difference(&facts) {
+        if let Some(reason) = first.difference(&facts).or(inexact) {
             tracing::warn!(reason, "continuing, but the result may differ in its last bits");
             status.exact = false;
             status.inexact_reason = Some(reason);
@@ -181,8 +195,10 @@ fn conclude(status: &mut Status, ended: &Result<Outcome, WorkerError>) -> u8 {
             75
         }
         Err(error) => {
-            if let WorkerError::Train(train::Error::Diverged { step, .. }) = error {
-                status.step = *step;
+            if let WorkerError::Train(error) = error
+                && let Some(step) = error.diverged_at()
+            {
+                status.step = step;
             }
             status.state = error.state();
             status.error = Some(error.to_string());

@@ -1,16 +1,20 @@
-//! `ablate config`: the resolved configuration of an experiment, and where each value comes from.
+//! `ablate config`: resolved configurations, where their values come from, how two differ, and the presets.
 //!
-//! In: an experiment and its settings. Out: TOML, JSON or a table on standard output; writes nothing.
+//! In: experiments, runs or names of presets. Out: TOML, JSON or a table on standard output; writes nothing.
+
+mod diff;
+mod presets;
+mod why;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use crate::cli::experiment_args::ExperimentArgs;
 use crate::cli::failure::Failure;
 use crate::cli::output::print;
-use crate::config::{Experiment, LayerValue};
+use crate::config::Experiment;
 
 /// `ablate config`.
 #[derive(Debug, clap::Args)]
@@ -37,49 +41,49 @@ enum Command {
         #[arg(value_name = "KEY")]
         key: String,
     },
+    /// List the keys in which two configurations differ, sweeps left aside.
+    Diff(diff::Args),
+    /// List the built-in presets, or print one.
+    Presets(presets::Args),
 }
 
 /// Runs the command.
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     match args.command {
-        Command::Show { experiment, json } => {
-            let experiment = Experiment::load(&experiment.request())?;
-            // What is printed must hold: a contradiction that a sweep would resolve is one here.
-            experiment.resolve(&[])?;
-            match json {
-                true => {
-                    let text = serde_json::to_string_pretty(experiment.base()).map_err(Failure::internal)?;
-                    print(&format!("{text}\n"))?;
-                }
-                false => print(&experiment.annotated_toml())?,
-            }
-        }
-        Command::Why { experiment, key } => {
-            let experiment = Experiment::load(&experiment.request())?;
-            print(&format!("{}\n", table(&key, &experiment.why(&key)?)))?;
-        }
+        Command::Show { experiment, json } => show(&experiment, json)?,
+        Command::Why { experiment, key } => why::exec(&experiment, &key)?,
+        Command::Diff(args) => diff::exec(&args)?,
+        Command::Presets(args) => presets::exec(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(key: &str, values: &[LayerValue]) -> String {
-    if values.is_empty() {
-        return format!("{key} is not set by any layer, and has no default");
+fn show(experiment: &ExperimentArgs, json: bool) -> Result<(), Failure> {
+    let experiment = Experiment::load(&experiment.request())?;
+    // What is printed must hold: a contradiction that a sweep would resolve is one here.
+    experiment.resolve(&[])?;
+    if json {
+        let text = serde_json::to_string_pretty(experiment.base()).map_err(Failure::internal)?;
+        return print(&format!("{text}\n"));
     }
+    print(&experiment.annotated_toml())
+}
+
+/// A table without lines; columns of numbers are those in `numeric`. Cells are never wrapped.
+fn grid<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, numeric: &[usize]) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["", "value", "layer", "written in", ""]);
-    for value in values {
-        table.add_row([
-            if value.wins { "->" } else { "" }.to_owned(),
-            printable(&value.value),
-            printable(&value.layer),
-            value.location.as_ref().map(|place| printable(&place.to_string())).unwrap_or_default(),
-            value.note.clone().unwrap_or_default(),
-        ]);
+    table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row);
     }
-    let lines = table.lines().map(|line| line.trim_end().to_owned());
-    format!("{key}\n{}", lines.collect::<Vec<_>>().join("\n"))
+    for (place, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if numeric.contains(&place) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// File names and values are the user's: a terminal must not obey what they contain.

@@ -9,6 +9,7 @@ mod output;
 mod plan;
 mod plan_left_out;
 mod plan_table;
+mod probe_precision;
 mod resume;
 mod run;
 mod sample;
@@ -54,6 +55,9 @@ enum Command {
     /// Train one run folder; what launchers start.
     #[command(hide = true)]
     Worker(worker::Args),
+    /// Calculate in a 16-bit precision, which may kill this process; what `run` starts to find out.
+    #[command(hide = true)]
+    ProbePrecision(probe_precision::Args),
 }
 
 /// Parses the command line, runs the command and returns the exit code.
@@ -69,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Config(args) => config::exec(args),
         Command::Data(args) => data::exec(args),
         Command::Worker(args) => worker::exec(args),
+        Command::ProbePrecision(args) => probe_precision::exec(args),
     };
     outcome.unwrap_or_else(|failure: Failure| {
         let code = failure.exit_code();

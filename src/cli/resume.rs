@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::failure::Failure;
-use super::run::{Entry, Options, Session, require_torch, take};
+use super::run::{Entry, Options, Session, check_precision, require_torch, take};
 use crate::config::{self, ConfigError};
 use crate::launch::Slots;
 use crate::report::load::{self, Loaded};
@@ -35,16 +35,21 @@ pub(crate) struct Args {
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let loaded = read(&args.folder)?;
     let directory = experiment_of(&args, &loaded)?;
-    let entries = entries(&args, &loaded)?;
+    let mut entries = entries(&args, &loaded)?;
     // The size of the whole plan decides about threads, as it did when the experiment was run.
     let planned = read(directory.path())?;
     let runs =
         planned.variants.iter().filter(|variant| variant.asked).map(|variant| variant.runs.len()).sum();
     require_torch()?;
+    let notes = check_precision(&mut entries, &|_| None)?;
+    if !args.options.quiet {
+        notes.iter().for_each(|note| eprintln!("note: {note}"));
+    }
     let lock = take(&directory)?;
-    let runtime = &entries[0].config.runtime;
-    let jobs = args.jobs.unwrap_or(runtime.jobs);
-    let slots = Slots::choose(jobs, args.threads.unwrap_or(runtime.threads), runtime.device, runs);
+    let mut runtime = entries[0].config.runtime.clone();
+    runtime.jobs = args.jobs.unwrap_or(runtime.jobs);
+    runtime.threads = args.threads.unwrap_or(runtime.threads);
+    let slots = Slots::choose(&runtime, runs);
     Session { directory: &directory, slots, options: &args.options, _lock: lock }.train(&entries)
 }
 

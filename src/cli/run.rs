@@ -5,10 +5,12 @@
 
 mod entry;
 mod glob;
+mod precision;
 mod prepare;
 pub(super) mod session;
 
-pub(super) use entry::Entry;
+pub(super) use entry::{Entry, make_paths_absolute};
+pub(super) use precision::check_precision;
 pub(super) use session::{Options, Session, require_torch, take};
 
 use std::process::ExitCode;
@@ -47,13 +49,15 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let experiment = Experiment::load(&request(&args))?;
     let plan = Plan::build(&experiment)?;
     check_data(&experiment, &plan)?;
-    let entries = chosen(&plan, args.only.as_deref())?;
+    let mut entries = chosen(&plan, args.only.as_deref())?;
     require_torch()?;
+    let notes = check_precision(&mut entries, &|key| experiment.location(key))?;
     for warning in &plan.warnings {
         eprintln!("warning: {}", printable(warning));
     }
     if !args.options.quiet {
         print_notes(&plan);
+        notes.iter().for_each(|note| eprintln!("note: {note}"));
     }
 
     let directory = plan.experiment_dir();
@@ -64,7 +68,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         eprintln!("warning: {warning}");
     }
     let runtime = &experiment.base().runtime;
-    let slots = Slots::choose(runtime.jobs, runtime.threads, runtime.device, plan.runs().count());
+    let slots = Slots::choose(runtime, plan.runs().count());
     Session { directory: &directory, slots, options: &args.options, _lock: lock }.train(&entries)
 }
 

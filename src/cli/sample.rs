@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// Seed of the noise; image i of a seed starts from the same noise in every run.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Weights: ema, ema-<decay> or raw.
+    /// Weights: ema (the first average), one by its name such as ema-0.99, or raw.
     #[arg(long, value_name = "NAME", default_value = "ema")]
     weights: String,
     /// Checkpoint: last, best or step=N.
@@ -57,7 +57,7 @@ mod with_torch {
     use super::super::failure::Failure;
     use super::Args;
     use crate::config::{self, Config, Sampler, Sampling, Variance};
-    use crate::rundir::{Checkpoint, Located, RunDir, checkpoint, files};
+    use crate::rundir::{Checkpoint, Located, RunDir, checkpoint, files, weights};
     use crate::train;
 
     pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
@@ -71,7 +71,7 @@ mod with_torch {
             config: &config,
             settings: &settings,
             checkpoint: &chosen.path,
-            weights: file,
+            weights: &file,
             n: args.n as usize,
             seed: args.seed,
         };
@@ -123,16 +123,19 @@ mod with_torch {
         Ok(drawn.sampling)
     }
 
-    /// Name of the checkpoint's file that holds these weights.
-    fn weights_file(weights: &str, config: &Config) -> Result<&'static str, Failure> {
-        let tracked = train::ema_label(&config.ema);
-        match weights {
-            "raw" => Ok("model"),
-            "ema" => Ok("ema"),
-            named if named == tracked => Ok("ema"),
-            _ => Err(Failure::user(format!("--weights {weights}: this run has no such weights"))
-                .with_help(format!("use ema (that is {tracked}) or raw"))),
-        }
+    /// Stem of the checkpoint's file that holds these weights.
+    fn weights_file(asked: &str, config: &Config) -> Result<String, Failure> {
+        let labels = config.ema.labels();
+        let place = match asked {
+            "raw" => return Ok(weights::RAW.to_owned()),
+            "ema" => Some(0),
+            named => labels.iter().position(|label| label == named),
+        };
+        place.map(|place| weights::average(place, &labels[place])).ok_or_else(|| {
+            let (first, others) = (&labels[0], labels[1..].iter().map(|label| format!("{label}, ")));
+            Failure::user(format!("--weights {asked}: this run has no such weights"))
+                .with_help(format!("use ema (that is {first}), {}or raw", others.collect::<String>()))
+        })
     }
 
     /// The checkpoint asked for, its files verified.

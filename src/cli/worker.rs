@@ -16,6 +16,9 @@ pub(crate) struct Args {
     /// End at once when standard input closes: the launcher is gone.
     #[arg(long)]
     die_with_parent: bool,
+    /// Whoever started this asked whether the machine can compute in the run's precision, and set what it needs.
+    #[arg(long)]
+    precision_checked: bool,
 }
 
 #[cfg(not(feature = "torch"))]
@@ -38,12 +41,37 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::user(format!("cannot open run folder {}: {error}", args.dir.display())))?;
     let run = RunDir::at(dir);
     log_to(&run.log_path())?;
+    let refusal = if args.precision_checked { None } else { check_precision(&run)? };
     let stop = signals()?;
-    let outcome = worker::run(&Request { run, threads: args.threads, stop });
+    let outcome = worker::run(&Request { run, threads: args.threads, refusal, stop });
     match outcome {
         Ok(code) => Ok(ExitCode::from(code)),
         Err(error) => Err(Failure::new(&error, error.exit_code())),
     }
+}
+
+/// Asks whether this machine can compute in the run's precision. Where libtorch needs variables for it, this process
+/// becomes the same worker with them set: they are read when libtorch is loaded.
+#[cfg(feature = "torch")]
+fn check_precision(run: &crate::rundir::RunDir) -> Result<Option<crate::train::precision::Refusal>, Failure> {
+    use std::os::unix::process::CommandExt;
+
+    // What cannot be read is the worker's to report, once it has the run's lock.
+    let Ok(config) = crate::config::read_run_config(&run.config_path()) else { return Ok(None) };
+    let recorded = crate::train::Execution::read(run).ok().flatten();
+    let needed = match crate::train::precision::environment(&config, recorded.as_ref()) {
+        Ok(variables) => variables,
+        Err(refusal) => return Ok(Some(refusal)),
+    };
+    if needed.iter().all(|(name, value)| std::env::var(name).is_ok_and(|set| set == *value)) {
+        return Ok(None);
+    }
+    let failed = |error: std::io::Error| Failure::internal(format!("cannot start the worker anew: {error}"));
+    let program = std::env::current_exe().map_err(failed)?;
+    let arguments = std::env::args_os().skip(1);
+    let error =
+        std::process::Command::new(program).args(arguments).arg("--precision-checked").envs(needed).exec();
+    Err(failed(error))
 }
 
 /// Structured lines, appended, one JSON object each.

@@ -25,6 +25,7 @@ pub(crate) fn findings(config: &Config) -> Vec<Finding> {
     schedule(&config.diffusion, &mut found);
     zero_terminal_snr(config, &mut found);
     training(config, &mut found);
+    evaluation(config, &mut found);
     check_sampling::findings(config, &mut found);
     found
 }
@@ -113,6 +114,13 @@ fn training(config: &Config, found: &mut Vec<Finding>) {
             help: "set one of them: it says when a run ends".to_owned(),
         });
     }
+    if training.initial_weights_blake3.is_some() && training.initial_weights.is_none() {
+        found.push(Finding {
+            message: "training.initial_weights_blake3 is set without training.initial_weights".to_owned(),
+            keys: &["training.initial_weights_blake3", "training.initial_weights"],
+            help: "say where the weights are, or leave the hash out".to_owned(),
+        });
+    }
     let (batch, parts) = (training.batch_size, training.gradient_accumulation);
     if batch % parts != 0 {
         let divisors: Vec<usize> = (1..=batch.min(4096)).filter(|part| batch % part == 0).collect();
@@ -123,6 +131,17 @@ fn training(config: &Config, found: &mut Vec<Finding>) {
             ),
             keys: &["training.gradient_accumulation", "training.batch_size"],
             help: format!("it splits each batch into equal parts; use {}", either(below, above)),
+        });
+    }
+}
+
+fn evaluation(config: &Config, found: &mut Vec<Finding>) {
+    let evaluation = &config.evaluation;
+    if evaluation.every > 0 && evaluation.metrics.is_empty() {
+        found.push(Finding {
+            message: format!("evaluation.metrics = [] with evaluation.every = {}", evaluation.every),
+            keys: &["evaluation.metrics", "evaluation.every"],
+            help: "evaluation.every = 0 turns evaluation off".to_owned(),
         });
     }
 }
@@ -196,6 +215,27 @@ mod tests {
             refusal("[training]\ngradient_accumulation = 3\n"),
             "error: training.gradient_accumulation = 3 does not divide training.batch_size = 64\n  \
              set in x.toml:2\n  help: it splits each batch into equal parts; use 2 or 4"
+        );
+    }
+
+    #[test]
+    fn an_evaluation_of_nothing_is_refused() {
+        assert_eq!(
+            refusal("[evaluation]\nmetrics = []\n"),
+            "error: evaluation.metrics = [] with evaluation.every = 1000\n  set in x.toml:2\n  \
+             help: evaluation.every = 0 turns evaluation off"
+        );
+        let folder = Folder::with("x.toml", "[evaluation]\nevery = 0\nmetrics = []\n");
+        assert!(folder.load("x.toml").is_ok());
+    }
+
+    #[test]
+    fn a_hash_of_no_weights_is_refused() {
+        let hash = "07".repeat(32);
+        assert_eq!(
+            refusal(&format!("[training]\ninitial_weights_blake3 = \"{hash}\"\n")),
+            "error: training.initial_weights_blake3 is set without training.initial_weights\n  \
+             set in x.toml:2\n  help: say where the weights are, or leave the hash out"
         );
     }
 

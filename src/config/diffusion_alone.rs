@@ -16,6 +16,7 @@ use super::merge::{self, Origin, Slot};
 use super::origin::locate;
 use super::problem::{Problem, Problems};
 use super::schema::Diffusion;
+use super::source;
 use super::stack::{self, Request, Stack};
 
 /// What a schedule is made of.
@@ -62,9 +63,9 @@ pub fn diffusion_alone(request: &Request) -> Result<Diffusion, Problems> {
 
 fn layers(request: &Request, problems: &mut Vec<Problem>) -> Stack {
     if !request.experiment.as_os_str().is_empty() {
-        return stack::gather(request, problems);
+        return stack::gather(request, &source::read_text, problems);
     }
-    let mut files = Files::default();
+    let mut files = Files::new(&source::read_text);
     for path in &request.files {
         files.read_named(path, "-f", problems);
     }

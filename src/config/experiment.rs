@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use super::build::build;
 use super::check;
 use super::derive;
-use super::files::Files;
+use super::files::{Files, Open};
 use super::fit::Misfit;
 use super::keys::{self, KEYS};
 use super::layer::Layer;
@@ -16,6 +16,7 @@ use super::merge::{self, Origin, Slots};
 use super::origin::{locate, point_location, sweep_location, unsure_keys};
 use super::problem::{Location, Problem, Problems, SWEEP_POINT};
 use super::schema::Config;
+use super::source;
 use super::stack::{self, Request, Source, Stack};
 
 /// One experiment file with everything that belongs to it.
@@ -35,8 +36,13 @@ impl Experiment {
     /// Everything that is wrong, except contradictions that a sweep axis may resolve: those are found when
     /// its points are.
     pub fn load(request: &Request) -> Result<Experiment, Problems> {
+        Self::load_from(request, &source::read_text)
+    }
+
+    /// As [`Experiment::load`], with the files' texts brought by `open`.
+    pub(super) fn load_from(request: &Request, open: Open<'_>) -> Result<Experiment, Problems> {
         let mut problems = Vec::new();
-        let stack = stack::gather(request, &mut problems);
+        let stack = stack::gather(request, open, &mut problems);
         Self::from_stack(stack, problems)
     }
 
@@ -47,7 +53,7 @@ impl Experiment {
     pub fn settings(environment: Vec<(String, String)>) -> Result<Config, Problems> {
         let mut problems = Vec::new();
         let request = Request { environment, set: vec!["name=settings".to_owned()], ..Request::default() };
-        let stack = stack::pile(Files::default(), &request, &mut problems);
+        let stack = stack::pile(Files::new(&source::read_text), &request, &mut problems);
         Ok(Self::from_stack(stack, problems)?.base)
     }
 

@@ -26,9 +26,12 @@ pub(crate) struct FileLayer {
     pub preset: Option<Value>,
 }
 
+/// Brings a file's text: from the disk, or for a test from memory.
+pub(crate) type Open<'a> = &'a dyn Fn(&Path) -> Result<String, Problem>;
+
 /// The files read so far.
-#[derive(Default)]
-pub(crate) struct Files {
+pub(crate) struct Files<'a> {
+    open: Open<'a>,
     /// Lowest first.
     pub read: Vec<FileLayer>,
     /// The experiment file's `[sweep]`.
@@ -39,7 +42,12 @@ pub(crate) struct Files {
     chain: Vec<(PathBuf, PathBuf)>,
 }
 
-impl Files {
+impl<'a> Files<'a> {
+    /// None yet.
+    pub(crate) fn new(open: Open<'a>) -> Self {
+        Files { open, read: Vec::new(), sweep: None, incomplete: false, chain: Vec::new() }
+    }
+
     /// Reads a file that the command line names, and all it extends.
     pub(crate) fn read_named(&mut self, path: &Path, title: &str, problems: &mut Vec<Problem>) {
         self.read_file(path, title, problems, |problem| problem);
@@ -53,7 +61,8 @@ impl Files {
         problems: &mut Vec<Problem>,
         blame: impl Fn(Problem) -> Problem,
     ) {
-        let opened = self.check_chain(path).and_then(|whole| Ok((whole, source::read(path)?)));
+        let opened = self.check_chain(path);
+        let opened = opened.and_then(|whole| Ok((whole, source::parse((self.open)(path)?, path)?)));
         let (whole, document) = match opened {
             Ok(opened) => opened,
             Err(problem) => {

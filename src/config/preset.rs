@@ -1,30 +1,110 @@
 //! The built-in presets: a few files that come with the program.
 //!
-//! In: the value of `preset`, a name or a list of names. Out: one layer each, left to right.
+//! In: the value of `preset`, a name or a list of names. Out: one layer each, left to right. [`Preset`] shows
+//! them one by one, for `ablate config presets`.
 
 use std::path::Path;
 
 use toml::Value;
 
+use super::build::build;
 use super::files::names;
 use super::fit::{quoted, shown};
-use super::layer::Layer;
-use super::problem::Problem;
-use super::source;
+use super::keys;
+use super::layer::{Entry, Layer};
+use super::problem::{Problem, Problems};
+use super::schema::Config;
+use super::{check, derive, merge, source};
 
-/// Name and text of every preset.
-const PRESETS: &[(&str, &str)] =
-    &[("mnist", include_str!("presets/mnist.toml")), ("tiny", include_str!("presets/tiny.toml"))];
+macro_rules! presets {
+    ($($name:literal),* $(,)?) => {
+        &[$(Preset { name: $name, text: include_str!(concat!("presets/", $name, ".toml")) }),*]
+    };
+}
 
-/// Presets of a later version.
-const LATER: &[&str] =
-    &["cifar10", "celeba64", "imagenet256", "ddpm-cifar10", "small", "medium", "large", "xl"];
+/// Every preset: data sets from the smallest to the largest, then budgets likewise.
+const PRESETS: &[Preset] = presets![
+    "mnist",
+    "cifar10",
+    "ddpm-cifar10",
+    "celeba64",
+    "imagenet256",
+    "tiny",
+    "small",
+    "medium",
+    "large",
+    "xl",
+];
 
 /// The built-in defaults, and the only home of a default.
 const DEFAULTS: &str = include_str!("default.toml");
 
 /// A layer and its text.
 pub(crate) type Embedded = (Layer, String);
+
+/// A built-in preset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preset {
+    /// What `preset` calls it.
+    pub name: &'static str,
+    /// Its file, verbatim.
+    pub text: &'static str,
+}
+
+impl Preset {
+    /// Every preset, in the order in which they are listed.
+    pub fn all() -> &'static [Preset] {
+        PRESETS
+    }
+
+    /// The preset of a name.
+    ///
+    /// # Errors
+    /// There is none; the problem lists those there are.
+    pub fn named(name: &str) -> Result<Preset, Problem> {
+        PRESETS.iter().find(|preset| preset.name == name).copied().ok_or_else(|| {
+            let name = shown(&Value::String(name.to_owned()));
+            Problem::new(format!("the preset {name} does not exist")).with_help(known())
+        })
+    }
+
+    /// What it is: the first line of its file.
+    pub fn summary(self) -> &'static str {
+        self.text.lines().next().unwrap_or_default().trim_start_matches(['#', ' ']).trim_end_matches('.')
+    }
+
+    /// Whether its file sets a key.
+    pub fn sets(self, path: &str) -> bool {
+        let layer = self.layer(&mut Vec::new());
+        layer.zip(keys::index(path)).is_some_and(|((layer, _), key)| layer.entry(key).is_some())
+    }
+
+    /// The configuration of an experiment that consists of this preset alone.
+    ///
+    /// # Errors
+    /// The preset breaks a rule; a test holds them all to every rule.
+    pub fn config(self) -> Result<Config, Problems> {
+        let mut problems = Vec::new();
+        let embedded = [defaults(&mut problems), self.layer(&mut problems)];
+        Problems(problems).into_result()?;
+        let mut layers: Vec<Layer> = embedded.into_iter().flatten().map(|(layer, _)| layer).collect();
+        let name = Value::String(self.name.to_owned());
+        let name = keys::index("name").map(|key| Entry { key, value: name, line: None });
+        layers.push(Layer { entries: name.into_iter().collect(), ..Layer::default() });
+        let mut slots = merge::merge(&layers);
+        derive::fill(&mut slots);
+        let config = build(&slots)?;
+        let broken = check::findings(&config).into_iter();
+        let broken = broken.map(|finding| Problem::new(finding.message).with_help(finding.help));
+        Problems(broken.collect()).into_result()?;
+        Ok(config)
+    }
+
+    fn layer(self, problems: &mut Vec<Problem>) -> Option<Embedded> {
+        let Preset { name, text } = self;
+        embedded(format!("preset \"{name}\""), &format!("presets/{name}.toml"), text, problems)
+    }
+}
 
 /// The built-in defaults as the lowest layer.
 pub(crate) fn defaults(problems: &mut Vec<Problem>) -> Option<Embedded> {
@@ -40,16 +120,10 @@ pub(crate) fn layers(value: &Value, layer: &Layer, problems: &mut Vec<Problem>) 
     };
     let found: Vec<Option<Embedded>> = names
         .into_iter()
-        .map(|name| match PRESETS.iter().find(|(known, _)| *known == name) {
-            Some((_, text)) => {
-                embedded(format!("preset \"{name}\""), &format!("presets/{name}.toml"), text, problems)
-            }
-            None => {
-                let what =
-                    if LATER.contains(&name) { "comes with a later version" } else { "does not exist" };
-                let name = shown(&Value::String(name.to_owned()));
-                let problem = layer.problem("preset", format!("the preset {name} {what}"));
-                problems.push(problem.with_help(known()));
+        .map(|name| match Preset::named(name) {
+            Ok(preset) => preset.layer(problems),
+            Err(problem) => {
+                problems.push(problem.at(layer.location("preset")).in_layer(layer.words("preset")));
                 None
             }
         })
@@ -58,8 +132,8 @@ pub(crate) fn layers(value: &Value, layer: &Layer, problems: &mut Vec<Problem>) 
 }
 
 fn known() -> String {
-    let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
-    format!("this version has {}", quoted(&names))
+    let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
+    format!("the presets are {}", quoted(&names))
 }
 
 fn embedded(title: String, file: &str, text: &str, problems: &mut Vec<Problem>) -> Option<Embedded> {
@@ -79,56 +153,5 @@ fn embedded(title: String, file: &str, text: &str, problems: &mut Vec<Problem>) 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Experiment;
-    use crate::config::testing::{Folder, refusal};
-
-    #[test]
-    fn every_preset_passes_every_rule() {
-        for (name, _) in PRESETS {
-            let folder = Folder::with("x.toml", &format!("preset = \"{name}\"\n"));
-            folder.load("x.toml").unwrap();
-        }
-    }
-
-    #[test]
-    fn a_preset_lies_above_the_defaults_and_below_every_file() {
-        let folder = Folder::with("x.toml", "preset = [\"tiny\", \"mnist\"]\nextends = [\"y.toml\"]\n");
-        folder.write("y.toml", "data.validation_fraction = 0.1\nmodel.attention_resolutions = []\n");
-        let experiment = folder.load("x.toml").unwrap();
-        let config = experiment.base();
-        assert_eq!((config.data.image_size, config.data.in_channels), (28, 1));
-        assert_eq!(config.model.channels(), [32, 64, 128]);
-        assert!(config.model.attention_resolutions.is_empty());
-        let names: Vec<&str> = experiment.sources().iter().map(|source| source.name.as_str()).collect();
-        assert_eq!(names[..3], ["default.toml", "presets/tiny.toml", "presets/mnist.toml"]);
-    }
-
-    #[test]
-    fn a_preset_set_on_the_command_line_takes_the_place_of_the_files() {
-        let folder = Folder::with("x.toml", "preset = \"mnist\"\ntraining.batch_size = 8\n");
-        let mut request = folder.request("x.toml");
-        request.set.push("preset=tiny".into());
-        let experiment = Experiment::load(&request).unwrap();
-        assert_eq!(experiment.base().data.image_size, 32);
-        assert_eq!(experiment.base().training.batch_size, 8);
-    }
-
-    #[test]
-    fn an_unknown_preset_lists_the_known_ones() {
-        assert_eq!(
-            refusal("\npreset = \"minst\"\n"),
-            "error: the preset \"minst\" does not exist\n  set in x.toml:2\n  \
-             help: this version has \"mnist\", \"tiny\""
-        );
-        assert_eq!(
-            refusal("preset = [\"cifar10\"]\n"),
-            "error: the preset \"cifar10\" comes with a later version\n  set in x.toml:1\n  \
-             help: this version has \"mnist\", \"tiny\""
-        );
-        assert!(
-            refusal("preset = 3\n").starts_with("error: preset = 3 is neither a name nor a list of names")
-        );
-    }
-}
+#[path = "preset_tests.rs"]
+mod tests;

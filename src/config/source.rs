@@ -29,9 +29,13 @@ pub(crate) struct Document {
     pub lines: HashMap<String, usize>,
 }
 
-/// Reads and parses a file by its extension.
+/// Reads and parses a file.
 pub(crate) fn read(path: &Path) -> Result<Document, Problem> {
-    let text = read_text(path)?;
+    parse(read_text(path)?, path)
+}
+
+/// Parses a file's text as its extension says.
+pub(crate) fn parse(text: String, path: &Path) -> Result<Document, Problem> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("json") => json::parse(&text)
             .map(|table| Document { text, table, lines: HashMap::new() })
@@ -43,7 +47,7 @@ pub(crate) fn read(path: &Path) -> Result<Document, Problem> {
 }
 
 /// Reads a regular UTF-8 file of at most [`MAX_BYTES`].
-fn read_text(path: &Path) -> Result<String, Problem> {
+pub(crate) fn read_text(path: &Path) -> Result<String, Problem> {
     let shown = path.display();
     let failed = |error: std::io::Error| Problem::new(format!("cannot read {shown}: {error}"));
     let kind = std::fs::metadata(path).map_err(|error| match error.kind() {
@@ -135,14 +139,14 @@ pub(crate) fn join(prefix: &str, key: &str) -> String {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Document, Problem> {
+    fn parsed(text: &str) -> Result<Document, Problem> {
         parse_toml(text.to_owned(), Path::new("x.toml"))
     }
 
     #[test]
     fn every_key_has_the_line_it_was_written_on() {
         let document =
-            parse("a = 1\n[sweep.grid]\n\"model.dropout\" = [0.0,\n 0.1]\n[model]\nb.c = 2\n").unwrap();
+            parsed("a = 1\n[sweep.grid]\n\"model.dropout\" = [0.0,\n 0.1]\n[model]\nb.c = 2\n").unwrap();
         let line = |path: &str| document.lines.get(path).copied();
         assert_eq!(line("a"), Some(1));
         assert_eq!(line("sweep.grid"), Some(2));
@@ -153,7 +157,7 @@ mod tests {
     #[test]
     fn the_tables_of_a_list_below_sweep_are_numbered() {
         let text = "[[sweep.zip]]\n\"data.limit\" = [1]\n\n[[sweep.zip]]\ndata.limit = [2]\n";
-        let document = parse(text).unwrap();
+        let document = parsed(text).unwrap();
         let line = |path: &str| document.lines.get(path).copied();
         assert_eq!((line("sweep.zip[0]"), line("sweep.zip[1]")), (Some(1), Some(4)));
         assert_eq!((line("sweep.zip[0].data.limit"), line("sweep.zip[1].data.limit")), (Some(2), Some(5)));
@@ -162,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_syntax_error_names_file_line_and_reason() {
-        let message = parse("a = 1\nb = [1,\n").unwrap_err().message;
+        let message = parsed("a = 1\nb = [1,\n").unwrap_err().message;
         assert!(message.starts_with("x.toml:2: ") || message.starts_with("x.toml:3: "), "{message}");
     }
 
@@ -170,12 +174,12 @@ mod tests {
     fn twenty_thousand_brackets_are_an_error_at_once() {
         let started = std::time::Instant::now();
         let nested = format!("[sweep]\nzip = {}1{}", "[{a=".repeat(30), "}]".repeat(30));
-        assert!(parse(&nested).is_ok());
+        assert!(parsed(&nested).is_ok());
         for bomb in ["a = ".to_owned() + &"[".repeat(20_000), "a = ".to_owned() + &"{b=".repeat(20_000)] {
-            assert!(parse(&bomb).is_err());
+            assert!(parsed(&bomb).is_err());
             assert!(json::parse(&bomb[4..]).is_err());
         }
-        assert!(parse(&("a".to_owned() + &".a".repeat(20_000) + " = 1")).is_err());
+        assert!(parsed(&("a".to_owned() + &".a".repeat(20_000) + " = 1")).is_err());
         assert!(started.elapsed().as_secs() < 2, "took {:?}", started.elapsed());
     }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use toml::{Table, Value};
 
 use super::assign;
-use super::files::Files;
+use super::files::{Files, Open};
 use super::keys::KEYS;
 use super::layer::Layer;
 use super::preset;
@@ -58,8 +58,8 @@ pub(crate) struct Stack {
 }
 
 /// Reads every layer of a request.
-pub(crate) fn gather(request: &Request, problems: &mut Vec<Problem>) -> Stack {
-    let mut files = Files::default();
+pub(crate) fn gather(request: &Request, open: Open<'_>, problems: &mut Vec<Problem>) -> Stack {
+    let mut files = Files::new(open);
     files.read_named(&request.experiment, "experiment", problems);
     for path in &request.files {
         files.read_named(path, "-f", problems);
@@ -68,7 +68,7 @@ pub(crate) fn gather(request: &Request, problems: &mut Vec<Problem>) -> Stack {
 }
 
 /// Puts the files of a request in order with everything else it has.
-pub(crate) fn pile(files: Files, request: &Request, problems: &mut Vec<Problem>) -> Stack {
+pub(crate) fn pile(files: Files<'_>, request: &Request, problems: &mut Vec<Problem>) -> Stack {
     let environment = environment(&request.environment, problems);
     let mut pins = flags("--pin", &request.pin, problems);
     let set = flags("-s", &request.set, problems);

@@ -46,7 +46,9 @@ pub fn nodes(schedule: &Schedule) -> Vec<Node> {
         (0..log_snr.len())
             .min_by(|a, b| (log_snr[*a] - wanted).abs().total_cmp(&(log_snr[*b] - wanted).abs()))
     };
-    let below = (0..log_snr.len()).find(|t| log_snr[*t] <= WINDOW.0).map(|t| (-1, t));
+    // A step without any signal is at −∞, where nothing can be interpolated.
+    let below = (0..log_snr.len()).find(|t| log_snr[*t] <= WINDOW.0).filter(|t| log_snr[*t].is_finite());
+    let below = below.map(|t| (-1, t));
     let above = (0..log_snr.len()).rfind(|t| log_snr[*t] >= WINDOW.1).map(|t| (TARGETS as i64 + 1, t));
     let inside = (0..=TARGETS).filter_map(|k| Some((k as i64, nearest(target(k))?)));
     let mut nodes: Vec<Node> = Vec::new();

@@ -32,7 +32,7 @@ impl Bench {
         let job = |n| {
             let run = RunDir::at(self.folder.path().join(format!("v-{n}/seed-0")));
             fs::create_dir_all(run.path()).unwrap();
-            Job { label: run.label(), run, total_steps: 10, cost: 1.0 }
+            Job { label: run.label(), run, total_steps: 10, cost: 1.0, environment: vec![] }
         };
         (0..count).map(job).collect()
     }

@@ -34,6 +34,8 @@ pub struct Job {
     pub total_steps: u64,
     /// Work of the whole run in any unit that is the same for all jobs, to share out the time left.
     pub cost: f64,
+    /// Variables its worker is started with, beside the launcher's own.
+    pub environment: Vec<(String, String)>,
 }
 
 /// How one run ended.

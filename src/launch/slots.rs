@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::config::Device;
+use crate::config::{Device, Runtime};
 
 /// Room for workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,22 +18,31 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// Chooses for a plan of `runs` runs; 0 in `jobs` or `threads` leaves the choice to us.
+    /// Chooses for a plan of `runs` runs; 0 in `runtime.jobs` or `runtime.threads` leaves the choice to us: on a
+    /// GPU `runtime.slots_per_device` workers at a time, on a CPU one for each core.
     ///
     /// One-thread workers side by side beat one worker with all cores (0.81 s against 0.89 s for two steps
     /// of a small network on two cores). The size of the *plan* decides, not what is left of it: threads
     /// can change the last bit, and the same command run again must choose the same number.
-    pub fn choose(jobs: usize, threads: usize, device: Device, runs: usize) -> Slots {
+    pub fn choose(runtime: &Runtime, runs: usize) -> Slots {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let room = if on_accelerator(device) { 1 } else { cores };
-        Slots::sized(jobs, threads, cores, room, runs)
+        Slots::on(on_accelerator(runtime.device), runtime, cores, runs)
     }
 
-    fn sized(jobs: usize, threads: usize, cores: usize, room: usize, runs: usize) -> Slots {
+    /// Workers of a GPU mostly wait for it, so there the cores set no limit.
+    fn on(accelerator: bool, runtime: &Runtime, cores: usize, runs: usize) -> Slots {
+        let jobs = match (runtime.jobs, accelerator) {
+            (0, true) => runtime.slots_per_device.min(runs).max(1),
+            (jobs, _) => jobs,
+        };
+        Slots::sized(jobs, runtime.threads, cores, runs)
+    }
+
+    fn sized(jobs: usize, threads: usize, cores: usize, runs: usize) -> Slots {
         let thread_budget = (jobs == 0).then_some(cores);
         let jobs = match (jobs, threads) {
-            (0, 0) => room.min(runs),
-            (0, threads) => room.min(runs).min(cores / threads),
+            (0, 0) => cores.min(runs),
+            (0, threads) => runs.min(cores / threads),
             (jobs, _) => jobs,
         }
         .max(1);
@@ -49,7 +58,7 @@ impl Slots {
     }
 }
 
-/// Whether workers share one GPU, so that several at a time would compete for its memory.
+/// Whether workers share one GPU and its memory.
 fn on_accelerator(device: Device) -> bool {
     match device {
         Device::Cpu => false,
@@ -61,9 +70,10 @@ fn on_accelerator(device: Device) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::defaults;
 
     fn sized(jobs: usize, threads: usize, cores: usize, runs: usize) -> (usize, usize) {
-        let slots = Slots::sized(jobs, threads, cores, cores, runs);
+        let slots = Slots::sized(jobs, threads, cores, runs);
         (slots.jobs, slots.threads)
     }
 
@@ -89,18 +99,40 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_takes_one_worker() {
-        let slots = Slots::sized(0, 0, 16, 1, 100);
-        assert_eq!((slots.jobs, slots.threads), (1, 16));
+    fn a_gpu_takes_as_many_workers_as_the_user_says_and_a_cpu_does_not_ask() {
+        let mut runtime = defaults().runtime;
+        let on = |accelerator, runtime: &Runtime, cores, runs| {
+            let slots = Slots::on(accelerator, runtime, cores, runs);
+            (slots.jobs, slots.threads)
+        };
+        assert_eq!(on(true, &runtime, 16, 100), (1, 16), "one, where nobody says more");
+        runtime.slots_per_device = 3;
+        assert_eq!(on(true, &runtime, 16, 100), (3, 5));
+        assert_eq!(on(false, &runtime, 16, 100), (16, 1));
+        assert_eq!(on(true, &runtime, 16, 2), (2, 8), "fewer runs than slots share the cores");
+        assert_eq!(on(true, &runtime, 2, 0), (1, 2));
+        runtime.threads = 4;
+        assert_eq!(on(true, &runtime, 16, 100), (3, 4));
+        runtime.jobs = 5;
+        assert_eq!(on(true, &runtime, 16, 100), (5, 4), "runtime.jobs wins");
+    }
+
+    #[test]
+    fn more_slots_on_a_gpu_than_cores_are_taken_at_their_word() {
+        let mut runtime = defaults().runtime;
+        runtime.slots_per_device = 4;
+        let slots = Slots::on(true, &runtime, 2, 8);
+        assert_eq!((slots.jobs, slots.threads), (4, 1));
+        assert!(slots.has_room(3, 3, 1) && slots.has_room(1, 16, 16) && !slots.has_room(4, 4, 1));
     }
 
     #[test]
     fn resumed_workers_with_more_threads_take_more_room() {
-        let slots = Slots::sized(0, 0, 4, 4, 8);
+        let slots = Slots::sized(0, 0, 4, 8);
         assert!(slots.has_room(0, 0, 9), "the first one always fits");
         assert!(slots.has_room(1, 2, 2));
         assert!(!slots.has_room(1, 3, 2));
-        let chosen = Slots::sized(4, 1, 2, 2, 8);
+        let chosen = Slots::sized(4, 1, 2, 8);
         assert!(chosen.has_room(3, 3, 1), "an explicit number of workers is taken at its word");
     }
 }

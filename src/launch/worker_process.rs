@@ -61,6 +61,7 @@ impl WorkerProcess {
             // Thread pools read these when libtorch is loaded, before any call of ours could size them.
             .env("OMP_NUM_THREADS", threads.to_string())
             .env("MKL_NUM_THREADS", threads.to_string())
+            .envs(job.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(stdout)
             .stderr(stderr)

@@ -27,8 +27,8 @@ impl Attention {
         model: &Model,
     ) -> Result<Self, E> {
         let mut linear = |part: &str| Linear::new(builder, &format!("{name}.{part}"), channels, channels);
-        let (to_q, to_k, to_v, to_out) =
-            (linear("to_q")?, linear("to_k")?, linear("to_v")?, linear("to_out.0")?);
+        let (to_q, to_k, to_v) = (linear("to_q")?, linear("to_k")?, linear("to_v")?);
+        let to_out = Linear::closing(builder, &format!("{name}.to_out.0"), channels, channels)?;
         let norm = format!("{name}.group_norm");
         Ok(Self {
             group_norm: GroupNorm::new(builder, &norm, channels, model.norm_groups, model.norm_eps)?,

@@ -39,7 +39,7 @@ impl Resnet {
             conv1: Conv2d::same(builder, &part("conv1"), inputs, outputs)?,
             time_emb_proj: Linear::new(builder, &part("time_emb_proj"), model.time_embed_dim, outputs)?,
             norm2: GroupNorm::new(builder, &part("norm2"), outputs, groups, eps)?,
-            conv2: Conv2d::same(builder, &part("conv2"), outputs, outputs)?,
+            conv2: Conv2d::closing(builder, &part("conv2"), outputs, outputs)?,
             conv_shortcut: (inputs != outputs)
                 .then(|| Conv2d::pointwise(builder, &part("conv_shortcut"), inputs, outputs))
                 .transpose()?,

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::activation::silu;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 
 use super::layer::{Builder, Linear};
 use crate::config::Model;
@@ -30,12 +30,12 @@ impl TimeEmbedding {
         })
     }
 
-    /// Embeds timesteps.
+    /// Embeds timesteps: sinusoids in 32-bit floats, the perceptron in `dtype`.
     ///
     /// # Shapes
     /// - `t`: `[N]`, integers in `0..T` as floats; returns `[N, time_embed_dim]`
-    pub(super) fn forward(&self, t: Tensor<1>) -> Tensor<2> {
-        let features = self.sinusoids(t);
+    pub(super) fn forward(&self, t: Tensor<1>, dtype: FloatDType) -> Tensor<2> {
+        let features = self.sinusoids(t).cast(dtype);
         self.linear_2.forward(silu(self.linear_1.forward(features)))
     }
 

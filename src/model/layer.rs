@@ -3,12 +3,13 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::config::ModelInit;
 use crate::ops;
 
-/// How a tensor starts (PyTorch's defaults for its layers).
+/// How a tensor starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Init {
-    /// Uniform in ±bound; 1/√fan-in is kaiming-uniform with a = √5.
+    /// Uniform in ±bound.
     Uniform(f64),
     /// All ones.
     Ones,
@@ -22,10 +23,35 @@ pub type Fill<'a, E> = dyn FnMut(&str, &[usize], Init) -> Result<Vec<f32>, E> + 
 /// Makes tensors by name while a network is put together.
 pub(super) struct Builder<'a, E> {
     pub(super) device: &'a Device,
+    pub(super) init: ModelInit,
     pub(super) fill: &'a mut Fill<'a, E>,
 }
 
+/// Where a layer stands, as far as its start depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Others follow before its output is added to something.
+    Inner,
+    /// Its output ends a residual branch, or the network.
+    Closing,
+}
+
 impl<E> Builder<'_, E> {
+    /// How weight and bias of a layer start, `taps` being the kernel's area: kaiming-uniform with a = √5 and a
+    /// bias alike, ±1/√fan-in, as PyTorch's layers; or variance 1/fan-average and no bias, nothing at all where a
+    /// branch closes, as Ho et al. 2020 (their 1e-10 made exact).
+    fn starts(&self, [inputs, outputs]: [usize; 2], taps: usize, place: Place) -> [Init; 2] {
+        match (self.init, place) {
+            (ModelInit::Torch, _) => [Init::Uniform(((inputs * taps) as f64).powf(-0.5)); 2],
+            (ModelInit::Ddpm, Place::Closing) => [Init::Zeros; 2],
+            (ModelInit::Ddpm, Place::Inner) => {
+                // A uniform distribution has the variance bound²/3.
+                let fan_average = ((inputs + outputs) * taps) as f64 / 2.0;
+                [Init::Uniform((3.0 / fan_average).sqrt()), Init::Zeros]
+            }
+        }
+    }
+
     fn tensor<const D: usize>(
         &mut self,
         name: String,
@@ -51,10 +77,29 @@ impl Linear {
         inputs: usize,
         outputs: usize,
     ) -> Result<Self, E> {
-        let init = Init::Uniform((inputs as f64).powf(-0.5));
+        Self::placed(builder, name, [inputs, outputs], Place::Inner)
+    }
+
+    /// The last layer of a residual branch.
+    pub(super) fn closing<E>(
+        builder: &mut Builder<'_, E>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self, E> {
+        Self::placed(builder, name, [inputs, outputs], Place::Closing)
+    }
+
+    fn placed<E>(
+        builder: &mut Builder<'_, E>,
+        name: &str,
+        [inputs, outputs]: [usize; 2],
+        place: Place,
+    ) -> Result<Self, E> {
+        let [weight, bias] = builder.starts([inputs, outputs], 1, place);
         Ok(Self {
-            weight: builder.tensor(format!("{name}.weight"), [outputs, inputs], init)?,
-            bias: builder.tensor(format!("{name}.bias"), [outputs], init)?,
+            weight: builder.tensor(format!("{name}.weight"), [outputs, inputs], weight)?,
+            bias: builder.tensor(format!("{name}.bias"), [outputs], bias)?,
         })
     }
 
@@ -80,7 +125,17 @@ impl Conv2d {
         inputs: usize,
         outputs: usize,
     ) -> Result<Self, E> {
-        Self::new(builder, name, [inputs, outputs], 3, 1, [1, 1])
+        Self::new(builder, name, [inputs, outputs], Place::Inner, (3, 1, [1, 1]))
+    }
+
+    /// The last 3×3 convolution of a residual branch or of the network.
+    pub(super) fn closing<E>(
+        builder: &mut Builder<'_, E>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self, E> {
+        Self::new(builder, name, [inputs, outputs], Place::Closing, (3, 1, [1, 1]))
     }
 
     /// A 1×1 convolution.
@@ -90,7 +145,7 @@ impl Conv2d {
         inputs: usize,
         outputs: usize,
     ) -> Result<Self, E> {
-        Self::new(builder, name, [inputs, outputs], 1, 1, [0, 0])
+        Self::new(builder, name, [inputs, outputs], Place::Inner, (1, 1, [0, 0]))
     }
 
     /// A 3×3 convolution that halves the resolution; padding 0 adds one zero row right and bottom only.
@@ -101,21 +156,20 @@ impl Conv2d {
         padding: usize,
     ) -> Result<Self, E> {
         let padding = if padding == 0 { [0, 1] } else { [padding, padding] };
-        Self::new(builder, name, [channels, channels], 3, 2, padding)
+        Self::new(builder, name, [channels, channels], Place::Inner, (3, 2, padding))
     }
 
     fn new<E>(
         builder: &mut Builder<'_, E>,
         name: &str,
         [inputs, outputs]: [usize; 2],
-        kernel: usize,
-        stride: usize,
-        padding: [usize; 2],
+        place: Place,
+        (kernel, stride, padding): (usize, usize, [usize; 2]),
     ) -> Result<Self, E> {
-        let init = Init::Uniform(((inputs * kernel * kernel) as f64).powf(-0.5));
+        let [weight, bias] = builder.starts([inputs, outputs], kernel * kernel, place);
         Ok(Self {
-            weight: builder.tensor(format!("{name}.weight"), [outputs, inputs, kernel, kernel], init)?,
-            bias: builder.tensor(format!("{name}.bias"), [outputs], init)?,
+            weight: builder.tensor(format!("{name}.weight"), [outputs, inputs, kernel, kernel], weight)?,
+            bias: builder.tensor(format!("{name}.bias"), [outputs], bias)?,
             stride,
             padding,
         })

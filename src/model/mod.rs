@@ -11,5 +11,6 @@ mod unet;
 mod weights;
 
 pub use layer::{Fill, Init};
+pub(crate) use unet::number_format;
 pub use unet::{Mode, UNet};
 pub use weights::{NamedTensor, named_gradients, named_tensors, parameter_names};

@@ -2,30 +2,40 @@
 
 use burn::module::Module;
 use burn::tensor::activation::silu;
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Distribution, FloatDType, Tensor};
 
 use super::block::{DownBlock, Level, MidBlock, UpBlock};
 use super::embedding::TimeEmbedding;
 use super::layer::{Builder, Conv2d, Fill, GroupNorm};
-use crate::config::{Data, Model};
+use crate::config::{Data, Model, Precision};
 
-/// Whether dropout is active.
+/// Whether dropout is active, and which number format the network works in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Dropout draws from a generator keyed by this number and the block's index.
     Train {
         /// One number per (seed, step, micro-batch).
         dropout_key: u64,
+        /// Format of feature maps; weights stay 32-bit floats and are brought to it where they are used.
+        precision: Precision,
     },
-    /// No dropout.
+    /// No dropout, 32-bit floats.
     Eval,
 }
 
 impl Mode {
+    /// Format of feature maps: every layer works in that of its input.
+    fn dtype(self) -> FloatDType {
+        match self {
+            Mode::Train { precision, .. } => number_format(precision),
+            Mode::Eval => FloatDType::F32,
+        }
+    }
+
     /// Drops elements with probability `p`, scaling the rest by 1/(1−p); the mask depends on the key and the
     /// block alone.
     pub(super) fn drop_out(self, x: Tensor<4>, p: f64, block: usize) -> Tensor<4> {
-        let Mode::Train { dropout_key } = self else { return x };
+        let Mode::Train { dropout_key, .. } = self else { return x };
         if p == 0.0 {
             return x;
         }
@@ -34,7 +44,18 @@ impl Mode {
         let device = x.device().without_autodiff();
         device.seed(seed);
         let keep = Tensor::<4>::random(x.dims(), Distribution::Bernoulli(1.0 - p), &device);
-        x * (keep * (1.0 / (1.0 - p)))
+        // Ones and zeros are exact in any format; 1/(1−p) is not, and as a scalar it is not rounded to it.
+        let keep = keep.cast(x.dtype());
+        x * keep * (1.0 / (1.0 - p))
+    }
+}
+
+/// The number format that a precision stands for.
+pub(crate) fn number_format(precision: Precision) -> FloatDType {
+    match precision {
+        Precision::F32 => FloatDType::F32,
+        Precision::Bf16 => FloatDType::BF16,
+        Precision::F16 => FloatDType::F16,
     }
 }
 
@@ -56,7 +77,7 @@ impl UNet {
     /// # Errors
     /// Whatever `fill` fails with.
     pub fn new<E>(model: &Model, data: &Data, device: &Device, fill: &mut Fill<'_, E>) -> Result<Self, E> {
-        let mut builder = Builder { device, fill };
+        let mut builder = Builder { device, init: model.init, fill };
         let builder = &mut builder;
         let channels = model.channels();
         let (first, last) = (channels[0], channels[channels.len() - 1]);
@@ -74,17 +95,18 @@ impl UNet {
                 model.norm_groups,
                 model.norm_eps,
             )?,
-            conv_out: Conv2d::same(builder, "conv_out", first, data.in_channels)?,
+            conv_out: Conv2d::closing(builder, "conv_out", first, data.in_channels)?,
         })
     }
 
-    /// Predicts ε or v, as it was trained.
+    /// Predicts ε, v or x0, as it was trained; the result is in 32-bit floats in any mode.
     ///
     /// # Shapes
     /// - `x`: `[N, C, H, W]`; `t`: `[N]`, integers in `0..T` as floats; returns `[N, C, H, W]`
     pub fn forward(&self, x: Tensor<4>, t: Tensor<1>, mode: Mode) -> Tensor<4> {
-        let time = silu(self.time_embedding.forward(t));
-        let mut x = self.conv_in.forward(x);
+        let dtype = mode.dtype();
+        let time = silu(self.time_embedding.forward(t, dtype));
+        let mut x = self.conv_in.forward(x.cast(dtype));
         let mut skips = vec![x.clone()];
         for block in &self.down_blocks {
             x = block.forward(x, &time, &mut skips, mode);
@@ -93,7 +115,7 @@ impl UNet {
         for block in &self.up_blocks {
             x = block.forward(x, &time, &mut skips, mode);
         }
-        self.conv_out.forward(self.conv_norm_out.forward_silu(x))
+        self.conv_out.forward(self.conv_norm_out.forward_silu(x)).cast(FloatDType::F32)
     }
 }
 

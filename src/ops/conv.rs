@@ -1,4 +1,7 @@
 //! Convolution, linear maps and nearest up-sampling, with PyTorch's weight layouts.
+//!
+//! Each works in the number format of `x` and brings weight and bias to it; their gradients come back in the
+//! weights' own format.
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
@@ -23,6 +26,7 @@ pub(crate) fn conv2d(
         true => (x, before),
         false => (x.pad((before, after, before, after), 0.0), 0),
     };
+    let (weight, bias) = (weight.cast(x.dtype()), bias.cast(x.dtype()));
     let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Fused>::conv2d(x, weight, bias, stride, inner))
 }
@@ -32,6 +36,7 @@ pub(crate) fn conv2d(
 /// # Shapes
 /// - `x`: `[…, I]`; `weight`: `[O, I]`, as PyTorch stores it; `bias`: `[O]`
 pub(crate) fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
+    let (weight, bias) = (weight.cast(x.dtype()), bias.cast(x.dtype()));
     module::linear(x, weight.transpose(), Some(bias))
 }
 
@@ -49,7 +54,7 @@ pub(crate) fn upsample_nearest(x: Tensor<4>) -> Tensor<4> {
 mod tests {
     use burn::tensor::ops::ConvOptions;
 
-    use super::super::testing::{assert_same, random};
+    use super::super::testing::{assert_near, assert_same, random};
     use super::*;
 
     #[test]
@@ -70,6 +75,39 @@ mod tests {
                     module::conv2d(x, w, Some(b.reshape([out])), options)
                 },
             );
+        }
+    }
+
+    #[test]
+    fn sixteen_bits_stay_near_thirty_two_and_give_the_weights_their_gradients_in_thirty_two() {
+        for (channels, out, size, kernel, stride, padding) in [
+            (3, 5, 8, 3, 1, [1, 1]),
+            (64, 32, 16, 3, 1, [1, 1]),
+            (7, 9, 9, 3, 2, [0, 1]),
+            (48, 16, 5, 1, 1, [0, 0]),
+        ] {
+            let inputs = [
+                random([2, channels, size, size], 1),
+                random([out, channels, kernel, kernel], 2),
+                random([out, 1, 1, 1], 3),
+            ];
+            assert_near(inputs, [true, false, false], |[x, w, b]| {
+                conv2d(x, w, b.reshape([out]), stride, padding)
+            });
+        }
+    }
+
+    #[test]
+    fn a_linear_map_in_sixteen_bits_stays_near_thirty_two() {
+        for (rows, inputs, outputs) in [(3, 5, 7), (96, 64, 128), (1, 33, 2)] {
+            let tensors = [
+                random([2, 1, rows, inputs], 1),
+                random([outputs, inputs, 1, 1], 2),
+                random([outputs, 1, 1, 1], 3),
+            ];
+            assert_near(tensors, [true, false, false], |[x, w, b]| {
+                linear(x, w.reshape([outputs, inputs]), b.reshape([outputs]))
+            });
         }
     }
 }

@@ -7,6 +7,8 @@ use burn::backend::libtorch::LibTorchDevice;
 use burn::tensor::Device;
 use thiserror::Error;
 
+use super::native;
+
 /// A device by name, as `runtime.device` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceName {
@@ -39,7 +41,8 @@ pub struct DeviceError {
     reason: String,
 }
 
-/// Opens a device; `auto` becomes the first CUDA device, else MPS, else the CPU.
+/// Opens a device; `auto` becomes the first CUDA device, else MPS, else the CPU. From then on 32-bit products are
+/// never shortened to TF32.
 pub(crate) fn open(wanted: DeviceName) -> Result<(DeviceName, Device), DeviceError> {
     let found = match wanted {
         DeviceName::Auto if tch::Cuda::is_available() => DeviceName::Cuda(0),
@@ -48,6 +51,7 @@ pub(crate) fn open(wanted: DeviceName) -> Result<(DeviceName, Device), DeviceErr
         named => named,
     };
     check(found).map_err(|reason| DeviceError { wanted, reason })?;
+    native::forbid_tf32();
     Ok((found, tensor_device(found)))
 }
 
@@ -83,6 +87,11 @@ pub(super) fn on_cpu(device: &Device) -> bool {
 /// Threads that one operation of libtorch may use.
 pub(crate) fn set_threads(threads: usize) {
     tch::set_num_threads(threads as i32);
+}
+
+/// Whether a GPU is held to operations that give the same bits every time; a CPU gives them in any case.
+pub(crate) fn set_deterministic(device: DeviceName, on: bool) {
+    native::set_deterministic(on && device != DeviceName::Cpu);
 }
 
 /// Version of the libtorch this program was built against.

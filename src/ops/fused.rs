@@ -1,7 +1,8 @@
 //! Convolution, group norm with silu, and attention by libtorch's fused kernels, forward and backward.
 //!
 //! Each is an operation of its own in burn's automatic differentiation: the forward pass keeps what libtorch's
-//! backward kernel asks for. The plain forms in `conv`, `norm` and `attention` define the results.
+//! backward kernel asks for. The plain forms in `conv`, `norm` and `attention` define the results. All work in
+//! the number format of `x`; a group norm's statistics, scale and shift are 32-bit floats.
 
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -99,16 +100,26 @@ fn norm_forward(
     eps: f64,
     silu: bool,
 ) -> (TchTensor, NormState) {
-    let input = x.tensor.contiguous();
+    let kind = x.tensor.kind();
+    let input = norm_input(&x.tensor);
     let (n, c, h, w) = input.size4().expect("feature maps have four axes");
     let (y, mean, rstd) =
         input.native_group_norm(Some(&weight.tensor), Some(&bias.tensor), n, c, h * w, groups as i64, eps);
     let (mean, rstd) = (TchTensor::new(mean), TchTensor::new(rstd));
     if silu {
-        let activated = TchTensor::new(y.silu());
-        (activated, NormState { normalised: Some(TchTensor::new(y)), mean, rstd })
+        let activated = TchTensor::new(y.silu().to_kind(kind));
+        (activated, NormState { normalised: Some(TchTensor::new(y.to_kind(kind))), mean, rstd })
     } else {
-        (TchTensor::new(y), NormState { normalised: None, mean, rstd })
+        (TchTensor::new(y.to_kind(kind)), NormState { normalised: None, mean, rstd })
+    }
+}
+
+/// The input as libtorch's group norm takes it beside 32-bit weights: its CPU kernel reads 16-bit inputs and
+/// keeps statistics in 32 bits; the others would want weights, and keep statistics, in the input's format.
+fn norm_input(x: &tch::Tensor) -> tch::Tensor {
+    match x.device() {
+        tch::Device::Cpu => x.contiguous(),
+        _ => x.to_kind(tch::Kind::Float).contiguous(),
     }
 }
 
@@ -146,16 +157,18 @@ impl Backward<LibTorch, 3> for NormBackward {
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<LibTorch>(&ops.node);
         let (x, weight, state, groups) = ops.state;
+        let (kind, input) = (x.tensor.kind(), norm_input(&x.tensor));
+        let grad = grad.tensor.to_kind(input.kind());
         let grad = match &state.normalised {
-            Some(y) => y.tensor.silu_backward(&grad.tensor),
-            None => grad.tensor,
+            Some(y) => y.tensor.to_kind(input.kind()).silu_backward(&grad),
+            None => grad,
         };
         let nodes = ops.parents.map(|node| node.map(|node| node.id));
         let wanted = nodes.map(|node| node.is_some());
         let moments = [&state.mean.tensor, &state.rstd.tensor];
-        let input = x.tensor.contiguous();
-        let computed = native::group_norm_backward(&grad, &input, moments, &weight.tensor, groups, wanted);
-        register(grads, nodes, computed);
+        let [dx, dweight, dbias] =
+            native::group_norm_backward(&grad, &input, moments, &weight.tensor, groups, wanted);
+        register(grads, nodes, [dx.map(|dx| dx.to_kind(kind)), dweight, dbias]);
     }
 }
 

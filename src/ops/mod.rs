@@ -11,11 +11,13 @@ mod device;
 mod fused;
 mod native;
 mod norm;
+mod probe;
 #[cfg(test)]
 mod testing;
 
 pub(crate) use attention::attention;
 pub(crate) use conv::{conv2d, linear, upsample_nearest};
 pub use device::{DeviceError, DeviceName};
-pub(crate) use device::{libtorch_version, open, set_threads};
+pub(crate) use device::{libtorch_version, open, set_deterministic, set_threads};
 pub(crate) use norm::group_norm;
+pub(crate) use probe::probe;

@@ -2,7 +2,9 @@
 //
 // Tensors cross as pointers to at::Tensor; results are new at::Tensor objects that the caller owns.
 
+#include <ATen/Context.h>
 #include <ATen/Functions.h>
+#include <c10/util/Exception.h>
 
 #include <array>
 #include <cstring>
@@ -55,6 +57,32 @@ char *ablate_group_norm_backward(at::Tensor **out, const at::Tensor *grad, const
     put(out, 0, std::move(grad_input));
     put(out, 1, std::move(grad_weight));
     put(out, 2, std::move(grad_bias));
+  });
+}
+
+// Products of 32-bit floats keep 32 bits, whatever the environment says.
+char *ablate_forbid_tf32() {
+  return guarded([] {
+    // libtorch would tell people about newer names of these two, which only some of its versions have.
+    struct Silent final : c10::WarningHandler {
+      void process(const c10::Warning &) override {}
+    } silent;
+    const c10::WarningUtils::WarningHandlerGuard guard(&silent);
+    at::globalContext().setAllowTF32CuBLAS(false);
+    at::globalContext().setAllowTF32CuDNN(false);
+  });
+}
+
+// On: an operation of a GPU that could give other bits the next time is replaced, or an error where nothing can
+// replace it. cuBLAS also wants CUBLAS_WORKSPACE_CONFIG, read when it is first used.
+char *ablate_set_deterministic(bool on) {
+  return guarded([&] {
+    at::Context &context = at::globalContext();
+    context.setDeterministicAlgorithms(on, /*warn_only=*/false);
+    // Every kernel used here writes all it reads; filling fresh memory first would cost a pass over it.
+    context.setDeterministicFillUninitializedMemory(false);
+    context.setDeterministicCuDNN(on);
+    context.setBenchmarkCuDNN(false);
   });
 }
 }

@@ -1,4 +1,4 @@
-//! Bindings to `native.cpp`: gradients that libtorch has and tch does not bind.
+//! Bindings to `native.cpp`: gradients and settings that libtorch has and tch does not bind.
 
 use std::ffi::{CStr, c_char};
 
@@ -27,6 +27,8 @@ unsafe extern "C" {
         groups: i64,
         wanted: *const bool,
     ) -> *mut c_char;
+    fn ablate_forbid_tf32() -> *mut c_char;
+    fn ablate_set_deterministic(on: bool) -> *mut c_char;
     fn free(pointer: *mut c_char);
 }
 
@@ -83,10 +85,28 @@ pub(super) fn group_norm_backward(
     })
 }
 
+/// Keeps 32-bit products of a GPU 32 bits wide.
+pub(super) fn forbid_tf32() {
+    // SAFETY: takes nothing and sets flags of libtorch's global context.
+    check(unsafe { ablate_forbid_tf32() });
+}
+
+/// Restricts libtorch to operations that give the same bits every time.
+pub(super) fn set_deterministic(on: bool) {
+    // SAFETY: as above.
+    check(unsafe { ablate_set_deterministic(on) });
+}
+
 /// Runs a call that fills three places and takes the tensors over.
 fn collect(call: impl FnOnce(*mut *mut Raw) -> *mut c_char) -> Gradients {
     let mut out = [std::ptr::null_mut(); 3];
-    let message = call(out.as_mut_ptr());
+    check(call(out.as_mut_ptr()));
+    // SAFETY: a pointer that is not null is a new at::Tensor that nobody else owns.
+    out.map(|raw| (!raw.is_null()).then(|| unsafe { Tensor::from_ptr(raw) }))
+}
+
+/// Panics with libtorch's complaint, as tch does, unless there is none.
+fn check(message: *mut c_char) {
     if !message.is_null() {
         // SAFETY: the callee returns a string from strdup, ours to read and to free once.
         let text = unsafe {
@@ -96,6 +116,4 @@ fn collect(call: impl FnOnce(*mut *mut Raw) -> *mut c_char) -> Gradients {
         };
         panic!("libtorch: {text}");
     }
-    // SAFETY: a pointer that is not null is a new at::Tensor that nobody else owns.
-    out.map(|raw| (!raw.is_null()).then(|| unsafe { Tensor::from_ptr(raw) }))
 }

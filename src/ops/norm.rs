@@ -8,6 +8,8 @@ use super::fused::Fused;
 /// Normalises each group of channels of each image to mean 0 and variance 1, then scales and shifts each
 /// channel (Wu & He 2018); the variance is the biased one, as in PyTorch. `silu` is applied last, where asked for.
 ///
+/// The result has the number format of `x`; statistics, scale and shift are 32-bit floats in any case.
+///
 /// # Shapes
 /// - `x`: `[N, C, H, W]`, C divisible by `groups`; `weight`, `bias`: `[C]`
 pub(crate) fn group_norm(
@@ -24,7 +26,7 @@ pub(crate) fn group_norm(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_same, random};
+    use super::super::testing::{assert_near, assert_same, random};
     use super::*;
 
     /// The same in plain burn.
@@ -51,6 +53,25 @@ mod tests {
                         if silu { burn::tensor::activation::silu(y) } else { y }
                     },
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn sixteen_bits_stay_near_thirty_two_with_thirty_two_bit_scale_and_shift() {
+        for (c, groups, size, offset) in
+            [(4, 2, 6, 0.0), (64, 16, 8, 0.0), (12, 1, 5, 0.0), (32, 8, 16, 20.0)]
+        {
+            for silu in [false, true] {
+                // A mean of 20 spreads leaves nothing of a variance that 8 bits of mantissa would hold.
+                let inputs = [
+                    random([3, c, size, size], 1) + offset,
+                    random([c, 1, 1, 1], 2),
+                    random([c, 1, 1, 1], 3),
+                ];
+                assert_near(inputs, [true, false, false], |[x, w, b]| {
+                    group_norm(x, w.reshape([c]), b.reshape([c]), groups, 1e-5, silu)
+                });
             }
         }
     }

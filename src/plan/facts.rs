@@ -5,7 +5,9 @@
 
 use std::collections::HashMap;
 
-use crate::config::{Config, Data, Diffusion, EmaKind, Model, NoiseSchedule, TimestepSpacing};
+use crate::config::{
+    Config, Data, Diffusion, EmaKind, Evaluation, Metric, Model, NoiseSchedule, TimestepSpacing,
+};
 use crate::diffusion::{Schedule, curve, timesteps};
 use crate::sizing;
 
@@ -66,7 +68,7 @@ impl FactsBook {
         let schedule = self.schedule(&config.diffusion)?;
         let network = self.network(config);
         let (parameters, train_flops_per_image) = (network.parameters, network.train_flops_per_image);
-        let notes = [decay_note(config), coverage_note(&schedule), start_note(config, &schedule)];
+        let notes = [decay_note(config), coverage_note(config, &schedule), start_note(config, &schedule)];
         Ok(Facts {
             parameters,
             train_flops_per_image,
@@ -134,7 +136,11 @@ fn decay_note(config: &Config) -> Option<String> {
     ))
 }
 
-fn coverage_note(schedule: &ScheduleFacts) -> Option<String> {
+fn coverage_note(config: &Config, schedule: &ScheduleFacts) -> Option<String> {
+    let Evaluation { every, metrics, .. } = &config.evaluation;
+    if *every == 0 || metrics.iter().all(|metric| *metric == Metric::Loss) {
+        return None;
+    }
     let (lowest, highest) = curve::WINDOW;
     (!schedule.covers_window).then(|| {
         format!(
@@ -175,7 +181,7 @@ mod tests {
     fn the_usual_schedules_cover_the_scored_noise_levels() {
         for shape in [NoiseSchedule::Linear, NoiseSchedule::Cosine] {
             let facts = schedule_facts(&diffusion(shape, 1000)).unwrap();
-            assert_eq!(coverage_note(&facts), None, "{facts:?}");
+            assert_eq!(coverage_note(&base_config(), &facts), None, "{facts:?}");
         }
         let linear = schedule_facts(&diffusion(NoiseSchedule::Linear, 1000)).unwrap();
         assert!((linear.alpha_bar_first - 0.9999).abs() < 1e-12);
@@ -185,10 +191,13 @@ mod tests {
     #[test]
     fn a_short_chain_that_starts_too_noisy_is_noted() {
         let facts = schedule_facts(&diffusion(NoiseSchedule::Linear, 25)).unwrap();
+        let mut config = base_config();
         assert_eq!(
-            coverage_note(&facts).unwrap(),
+            coverage_note(&config, &facts).unwrap(),
             "the noise schedule does not cover log-SNR 6 to -6: denoise_score and denoise_bits will be empty"
         );
+        config.evaluation.metrics = vec![Metric::Loss];
+        assert_eq!(coverage_note(&config, &facts), None, "nobody asked for them");
     }
 
     #[test]
@@ -203,8 +212,8 @@ mod tests {
         };
         let long = zero(1000, false);
         assert_eq!((long.alpha_bar_last, long.log_snr_last), (0.0, f64::NEG_INFINITY));
-        assert_eq!(coverage_note(&long), None);
-        assert!(coverage_note(&zero(20, false)).is_some());
+        assert_eq!(coverage_note(&base_config(), &long), None);
+        assert!(coverage_note(&base_config(), &zero(20, false)).is_some());
     }
 
     #[test]

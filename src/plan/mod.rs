@@ -10,6 +10,7 @@
 
 mod build;
 mod facts;
+mod first_weights;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod folders;

@@ -8,6 +8,7 @@ use std::thread;
 use serde_json::Value as Json;
 
 use super::facts::{Facts, FactsBook};
+use super::first_weights::FirstWeights;
 use super::problems::Collector;
 use super::sweep::{OnInvalid, Origin, Point, Rule, Sweep};
 use super::variant::value_of;
@@ -64,11 +65,11 @@ pub(crate) fn resolve(experiment: &Experiment, sweep: &mut Sweep) -> Result<Vec<
         let rest = points.split_off(share);
         shares.push(std::mem::replace(&mut points, rest));
     }
-    let shared = &*sweep;
+    let (shared, weights) = (&*sweep, &FirstWeights::default());
     let results: Vec<Share> = thread::scope(|scope| {
-        let start = |points| scope.spawn(move || Share::resolve(experiment, shared, points));
+        let start = |points| scope.spawn(move || Share::resolve(experiment, shared, weights, points));
         let others: Vec<_> = shares.into_iter().map(start).collect();
-        let last = Share::resolve(experiment, shared, points);
+        let last = Share::resolve(experiment, shared, weights, points);
         let joined = others
             .into_iter()
             .map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
@@ -123,6 +124,7 @@ fn idle_problem(experiment: &Experiment, rule: &Rule) -> Problem {
 struct Share<'a> {
     experiment: &'a Experiment,
     sweep: &'a Sweep,
+    weights: &'a FirstWeights,
     book: FactsBook,
     /// Whether each rule matched a point.
     matched: Vec<bool>,
@@ -130,10 +132,15 @@ struct Share<'a> {
 }
 
 impl<'a> Share<'a> {
-    fn resolve(experiment: &'a Experiment, sweep: &'a Sweep, points: Vec<Point>) -> Share<'a> {
+    fn resolve(
+        experiment: &'a Experiment,
+        sweep: &'a Sweep,
+        weights: &'a FirstWeights,
+        points: Vec<Point>,
+    ) -> Share<'a> {
         let matched = vec![false; sweep.rules.len()];
         let resolved = Vec::with_capacity(points.len());
-        let mut share = Share { experiment, sweep, book: FactsBook::default(), matched, resolved };
+        let mut share = Share { experiment, sweep, weights, book: FactsBook::default(), matched, resolved };
         for point in points {
             let resolved = share.point(point);
             share.resolved.push(resolved);
@@ -148,15 +155,12 @@ impl<'a> Share<'a> {
                 if let Some(rule) = self.rule(&point, &json) {
                     return Resolved::Excluded { values: self.values(&json), point, rule };
                 }
-                match self.book.facts(&config) {
-                    Ok(facts) => {
+                match self.settled(&point, config) {
+                    Ok((config, facts)) => {
                         let (identity, values) = (config::identity(&config), self.values(&json));
                         Resolved::Valid(Box::new(Candidate { point, config, facts, identity, values }))
                     }
-                    Err(reason) => {
-                        let problems = self.schedule_problem(&point, reason);
-                        Resolved::Invalid { point, problems }
-                    }
+                    Err(problems) => Resolved::Invalid { point, problems },
                 }
             }
             Err(problems) => {
@@ -191,10 +195,19 @@ impl<'a> Share<'a> {
         self.sweep.keys.iter().map(|key| value_of(config, key)).collect()
     }
 
-    fn schedule_problem(&self, point: &Point, reason: String) -> Problems {
-        let key = "diffusion.timesteps";
-        let swept = self.sweep.written(point, key).and_then(|written| self.experiment.location(&written));
-        Problem::new(reason).at(swept.or_else(|| self.experiment.location(key))).into()
+    /// A checked configuration with its first weights found, and its facts.
+    fn settled(&mut self, point: &Point, mut config: Config) -> Result<(Config, Facts), Problems> {
+        let (sweep, experiment) = (self.sweep, self.experiment);
+        let locate = |key: &str| {
+            let swept = sweep.written(point, key).and_then(|written| experiment.location(&written));
+            swept.or_else(|| experiment.location(key))
+        };
+        let facts = self
+            .book
+            .facts(&config)
+            .map_err(|reason| Problems::from(Problem::new(reason).at(locate("diffusion.timesteps"))))?;
+        self.weights.settle(&mut config, &locate)?;
+        Ok((config, facts))
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) fn run_with(seed: u64, csv: &str) -> RunRow {
         state: State::Done,
         step: 0,
         exact: true,
+        first_average: None,
         origin: Origin::default(),
         series: Series::parse(csv.as_bytes()),
     }

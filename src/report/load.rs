@@ -69,6 +69,8 @@ pub(crate) struct RunRow {
     pub(crate) step: u64,
     /// Whether no resume under other conditions may have changed its numbers.
     pub(crate) exact: bool,
+    /// Label of the average that `ema` means, where the configuration is readable.
+    pub(crate) first_average: Option<String>,
     /// The code and the data behind its numbers.
     pub(crate) origin: Origin,
     /// The rows of the log that was asked for.

@@ -92,7 +92,10 @@ fn track<'a>(run: &'a RunRow, weights: &'a Weights) -> Option<&'a str> {
     match weights {
         Weights::Named(name) => Some(name),
         Weights::FirstEma => {
-            run.series.rows.iter().map(|row| row.weights.as_str()).find(|name| name.starts_with("ema-"))
+            let named = || run.series.rows.iter().map(|row| row.weights.as_str());
+            // Rows are sorted by label: which average comes first is for the configuration to say.
+            let first = run.first_average.as_deref().and_then(|first| named().find(|name| *name == first));
+            first.or_else(|| named().find(|name| name.starts_with("ema-")))
         }
     }
 }
@@ -154,6 +157,16 @@ mod tests {
         assert_eq!(of("ema"), [0.5, 0.3]);
         assert_eq!(of("ema-0.99"), [0.6, 0.8]);
         assert_eq!(of("raw"), [0.7]);
+    }
+
+    #[test]
+    fn the_first_average_is_the_configurations_first_wherever_its_rows_stand() {
+        let value = |first: Option<&str>| {
+            let run = RunRow { first_average: first.map(str::to_owned), ..run_with(0, ROWS) };
+            points(&run, &metric("denoise_score"), &Weights::FirstEma).unwrap()[0].value
+        };
+        assert_eq!((value(Some("ema-0.99")), value(Some("ema-0.9"))), (0.6, 0.5));
+        assert_eq!((value(None), value(Some("ema-0.5"))), (0.5, 0.5), "the first there is");
     }
 
     #[test]

@@ -71,6 +71,11 @@ impl Reader<'_> {
         if runs.is_empty() {
             return;
         }
+        let first_average =
+            config.as_ref().and_then(|config: &Config| config.ema.labels().into_iter().next());
+        for run in &mut runs {
+            run.first_average.clone_from(&first_average);
+        }
         let settings = config.as_ref().map(|config| flatten(&config::identity_value(config)));
         self.loaded.variants.push(VariantRuns {
             label: format!("{}{}", self.prefix, planned.name),
@@ -111,6 +116,7 @@ impl Reader<'_> {
             state,
             step: status.as_ref().map_or(0, |status| status.step),
             exact: status.as_ref().is_none_or(|status| status.exact),
+            first_average: None,
             origin: self.note(provenance::origin(&dir)).unwrap_or_default(),
             series: self.series(&dir, state),
             dir,
@@ -156,6 +162,7 @@ impl RunRow {
             state: State::Planned,
             step: 0,
             exact: true,
+            first_average: None,
             origin: Origin::default(),
             series: Series::default(),
         }

@@ -14,7 +14,7 @@ fn owner() -> Owner {
 fn meta() -> ManifestMeta {
     let mark = Mark { bytes: 5, blake3: blake3::hash(b"12345").to_hex().to_string() };
     let logs = BTreeMap::from([("metrics.csv".to_owned(), mark)]);
-    ManifestMeta { owner: owner(), logs, best: Some(Best { step: 2, value: 0.1 + 0.2 }) }
+    ManifestMeta { owner: owner(), logs, best: Some(Best { step: 2, value: 0.1 + 0.2, metric: None }) }
 }
 
 fn run() -> (tempfile::TempDir, RunDir) {

@@ -13,6 +13,7 @@ use super::files;
 use super::format::{self, MANIFEST_FORMAT};
 use super::layout;
 use super::{Mark, RunDirError};
+use crate::config::Metric;
 
 /// The file's name.
 pub const MANIFEST_NAME: &str = "manifest.json";
@@ -37,6 +38,9 @@ pub struct Best {
     pub step: u64,
     /// Its value.
     pub value: f64,
+    /// What was measured; nothing is said by checkpoints from before one could choose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Metric>,
 }
 
 /// What the caller of a save adds to the files.

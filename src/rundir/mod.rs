@@ -20,6 +20,7 @@ pub mod status;
 pub mod summary;
 pub mod text;
 mod walk;
+pub mod weights;
 
 pub use checkpoint::{Checkpoint, Latest};
 pub use columns::{EVAL_HEADER, LEVELS_HEADER, METRICS_HEADER, TIMING_HEADER};
@@ -32,3 +33,4 @@ pub use overrides::Overrides;
 pub use process::Process;
 pub use status::{State, Status};
 pub use walk::{Damage, FoundRun, Located};
+pub use weights::{WeightsError, WeightsFile};

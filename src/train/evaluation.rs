@@ -4,7 +4,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::config::{Config, Diffusion};
+use crate::config::{Config, Diffusion, Metric};
 use crate::data::{Draw, Resident, eval_noise};
 use crate::diffusion::Schedule;
 use crate::diffusion::curve::{self, Node, Scores};
@@ -20,13 +20,32 @@ const STRIDE: i64 = 4;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// Mean loss of the training objective.
-    pub loss: f64,
-    /// The curve, reduced.
+    pub loss: Option<f64>,
+    /// The curve, reduced, as far as was asked.
     pub scores: Scores,
-    /// The curve itself.
+    /// The curve itself; empty where nobody asked for one.
     pub levels: Vec<Level>,
     /// Images used.
     pub images: usize,
+}
+
+impl Evaluation {
+    /// The number that decides which checkpoint is best: the curve's where there is one, else the loss.
+    pub(super) fn ranking(&self) -> Option<(Metric, f64)> {
+        let Scores { denoise_score, denoise_bits } = self.scores;
+        let candidates = [
+            (Metric::DenoiseScore, denoise_score),
+            (Metric::DenoiseBits, denoise_bits),
+            (Metric::Loss, self.loss),
+        ];
+        candidates.into_iter().find_map(|(metric, value)| Some((metric, value?)))
+    }
+
+    /// Whether every number that was measured is one.
+    pub(super) fn is_finite(&self) -> bool {
+        let measured = self.levels.iter().flat_map(|level| [level.eps_mse, level.x0_mse, level.se]);
+        measured.chain(self.loss).all(f64::is_finite)
+    }
 }
 
 /// One measured node of the curve.
@@ -50,6 +69,8 @@ pub(super) struct Evaluator<'a> {
     images: &'a Resident,
     schedule: &'a Schedule,
     diffusion: Diffusion,
+    /// What is asked for.
+    metrics: Vec<Metric>,
     nodes: Vec<Node>,
     shape: [usize; 3],
     batch: usize,
@@ -85,6 +106,7 @@ impl<'a> Evaluator<'a> {
             images,
             schedule,
             diffusion: config.diffusion.clone(),
+            metrics: config.evaluation.metrics.clone(),
             nodes: curve::nodes(schedule),
             shape: [config.data.in_channels, size, size],
             batch,
@@ -95,25 +117,36 @@ impl<'a> Evaluator<'a> {
     /// Measures a network; dropout is off and nothing is recorded for gradients.
     pub(super) fn evaluate(&self, network: &UNet) -> Evaluation {
         let network = network.valid();
+        let asked = |metric: Metric| self.metrics.contains(&metric);
+        let (score, bits) = (asked(Metric::DenoiseScore), asked(Metric::DenoiseBits));
+        let levels = if score || bits { self.curve(&network) } else { vec![] };
+        let points: Vec<(f64, f64)> =
+            levels.iter().map(|level| (level.node.log_snr, level.eps_mse)).collect();
+        let scores = curve::scores(&points);
+        Evaluation {
+            loss: asked(Metric::Loss).then(|| self.objective_loss(&network)),
+            scores: Scores {
+                denoise_score: scores.denoise_score.filter(|_| score),
+                denoise_bits: scores.denoise_bits.filter(|_| bits),
+            },
+            levels,
+            images: self.images.len(),
+        }
+    }
+
+    /// The held-out denoising curve.
+    fn curve(&self, network: &UNet) -> Vec<Level> {
         let pairs: Vec<(usize, usize)> = (0..self.nodes.len())
             .flat_map(|node| self.images_at(node).map(move |image| (node, image)))
             .collect();
         let questions = pairs.iter().map(|(node, image)| self.at_node(*node, *image));
-        let answers = self.ask(&network, questions);
-        let levels: Vec<Level> = (0..self.nodes.len())
+        let answers = self.ask(network, questions);
+        (0..self.nodes.len())
             .filter_map(|node| {
                 let here = pairs.iter().zip(&answers).filter(|(pair, _)| pair.0 == node);
                 level(self.nodes[node], here.map(|(_, answer)| *answer).collect())
             })
-            .collect();
-        let points: Vec<(f64, f64)> =
-            levels.iter().map(|level| (level.node.log_snr, level.eps_mse)).collect();
-        Evaluation {
-            loss: self.objective_loss(&network),
-            scores: curve::scores(&points),
-            levels,
-            images: self.images.len(),
-        }
+            .collect()
     }
 
     fn images_at(&self, node: usize) -> impl Iterator<Item = usize> {

@@ -8,12 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::evaluation::Evaluator;
+use super::precision::CPU_LIMIT;
 use super::trainer::Trainer;
 use crate::config::Config;
 use crate::data::{DataSet, Resident};
 use crate::diffusion::Schedule;
 use crate::ops;
-use crate::rundir::{Owner, RunDir};
+use crate::rundir::{Owner, RunDir, RunDirError, files};
+
+const SIZE_LIMIT: u64 = 1 << 20;
 
 /// Choices that can change a bit of the result: made once per run and kept by every attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +27,53 @@ pub struct Execution {
     pub evaluation_batch: usize,
     /// Images per forward pass of a sampler.
     pub sampling_batch: usize,
+    /// Whether a GPU is held to operations that give the same bits every time.
+    #[serde(default)]
+    pub deterministic: bool,
+    /// Limit on the instructions of the CPU, where one was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onednn_max_cpu_isa: Option<String>,
+}
+
+impl Execution {
+    /// The choices for a first attempt in this process.
+    pub fn choose(config: &Config, threads: usize) -> Self {
+        Self {
+            threads: threads.max(1),
+            evaluation_batch: 64,
+            sampling_batch: 64,
+            deterministic: config.runtime.deterministic,
+            onednn_max_cpu_isa: std::env::var(CPU_LIMIT).ok(),
+        }
+    }
+
+    /// The recorded choices; `None` where there are none, or none that can be read.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read from the disk.
+    pub fn read(run: &RunDir) -> Result<Option<Self>, RunDirError> {
+        let path = run.execution_path();
+        let Some(text) = files::read_text(&path, SIZE_LIMIT)? else { return Ok(None) };
+        let recorded = serde_json::from_str(&text);
+        if recorded.is_err() {
+            tracing::warn!(path = %path.display(), "unreadable; choosing again");
+        }
+        Ok(recorded.ok())
+    }
+
+    /// Why a resumed run cannot promise the bytes of an uninterrupted one, here and now.
+    pub fn inexact_on(&self, device: ops::DeviceName) -> Option<String> {
+        if device != ops::DeviceName::Cpu && !self.deterministic {
+            return Some(
+                "a GPU repeats bit for bit only with runtime.deterministic = true from the start".into(),
+            );
+        }
+        let now = std::env::var(CPU_LIMIT).ok();
+        let words = |limit: &Option<String>| limit.clone().unwrap_or_else(|| "unset".into());
+        (now != self.onednn_max_cpu_isa).then(|| {
+            format!("{CPU_LIMIT} changed from {} to {}", words(&self.onednn_max_cpu_isa), words(&now))
+        })
+    }
 }
 
 /// Everything one training needs.
@@ -115,6 +165,7 @@ impl Prepared {
     /// stays.
     pub fn train(&self, job: Job<'_>) -> Result<Outcome, Error> {
         ops::set_threads(job.execution.threads);
+        ops::set_deterministic(self.device_name, job.execution.deterministic);
         let schedule = Schedule::new(&job.config.diffusion)?;
         let batch = job.execution.evaluation_batch;
         let held_out = Resident::new(self.data.val.clone(), job.config.evaluation.images)?;

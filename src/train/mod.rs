@@ -1,13 +1,16 @@
 //! Training: one visible loop, and what it keeps.
 //!
 //! In: a run folder, its configuration and its data. Out: rows, checkpoints and sample grids in that folder.
-//! `job` is what it is asked; `trainer` is the loop; `step` one optimizer step; `state` what a checkpoint saves; `recorder` the CSVs.
+//! `job` is what it is asked; `trainer` is the loop; `step` one optimizer step; `state` what a checkpoint saves; `recorder` the CSVs;
+//! `precision` asks whether a machine can compute in 16 bits.
 
 mod ema;
 mod evaluation;
 mod job;
+mod loss_scale;
 mod optimizer;
 mod parameters;
+pub mod precision;
 mod recorder;
 mod sampling;
 mod state;
@@ -23,7 +26,6 @@ use thiserror::Error;
 
 use crate::{config, ops};
 
-pub use ema::label as ema_label;
 pub use evaluation::{Evaluation, Level};
 pub use job::{Execution, Job, Outcome, Prepared, Progress};
 pub(crate) use sampling::{SampleRequest, sample_to};
@@ -80,16 +82,35 @@ pub enum Error {
         /// Why.
         source: serde_json::Error,
     },
-    /// The loss stopped being a number.
+    /// Weights to start from.
+    #[error("{source}; {}", source.help())]
+    FirstWeights {
+        /// Why they cannot be.
+        #[from]
+        source: crate::rundir::WeightsError,
+    },
+    /// Something stopped being a number.
     #[error(
-        "the loss is not finite at step {step}; first bad tensor: {}",
-        tensor.as_deref().unwrap_or("none, the weights are still finite")
+        "{what} is not finite at step {step}; first bad tensor: {}",
+        tensor.as_deref().unwrap_or("none, each is still finite")
     )]
     Diverged {
         /// The step it happened at.
         step: u64,
-        /// The first parameter that is not finite.
+        /// What was looked at: the loss, the gradient norm, a tensor, an evaluation.
+        what: String,
+        /// The first weight or gradient that is not finite, by published name.
         tensor: Option<String>,
+    },
+    /// The gradient stopped fitting into 16-bit floats.
+    #[error(
+        "the gradient is not finite at step {step} although the loss scale has come down to 1: it no longer fits \
+         into 16-bit floats; a lower training.learning_rate, training.grad_clip, or training.precision = \"bf16\" \
+         or \"f32\" may help"
+    )]
+    LossScale {
+        /// The step it happened at.
+        step: u64,
     },
     /// A sample grid.
     #[error("cannot write {}: {source}", path.display())]
@@ -102,6 +123,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The step at which training left the numbers that can be computed with, if that is what happened.
+    pub fn diverged_at(&self) -> Option<u64> {
+        match self {
+            Error::Diverged { step, .. } | Error::LossScale { step } => Some(*step),
+            _ => None,
+        }
+    }
+
     /// Whether storage failed, so that the same command may go on once it is mended.
     pub fn is_storage(&self) -> bool {
         match self {

@@ -47,10 +47,9 @@ impl Adam {
     }
 }
 
-/// √Σ‖g‖² over all parameters, on the device.
-pub(super) fn global_norm(gradients: &Flat) -> Tensor<1> {
-    let squares = gradients.iter().map(|gradient| gradient.clone().square().sum()).collect();
-    Tensor::cat(squares, 0).sum().sqrt()
+/// ‖g‖² of every parameter, on the device; their sum's root is the global norm.
+pub(super) fn squared_norms(gradients: &Flat) -> Tensor<1> {
+    Tensor::cat(gradients.iter().map(|gradient| gradient.clone().square().sum()).collect(), 0)
 }
 
 /// Scales every gradient by min(1, limit/(norm + 1e-6)), as PyTorch's `clip_grad_norm_` does.
@@ -73,3 +72,7 @@ pub(super) fn learning_rate(training: &Training, step: u64, total: u64) -> f64 {
         LrSchedule::Linear => peak * (1.0 - done),
     }
 }
+
+#[cfg(test)]
+#[path = "optimizer_tests.rs"]
+mod tests;

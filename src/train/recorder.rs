@@ -24,7 +24,7 @@ pub(super) struct MetricsRow {
     pub(super) epoch: f64,
     pub(super) images: u64,
     pub(super) means: Means,
-    pub(super) grad_norm: f64,
+    pub(super) grad_norm: Option<f64>,
     pub(super) learning_rate: f64,
     pub(super) ema_decay: f64,
 }

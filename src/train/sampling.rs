@@ -119,7 +119,7 @@ pub(crate) struct SampleRequest<'a> {
     pub(crate) settings: &'a Sampling,
     /// Folder of a verified checkpoint.
     pub(crate) checkpoint: &'a Path,
-    /// `model` or `ema`.
+    /// Stem of the checkpoint's file of weights: `model`, `ema`, `ema-0.99`.
     pub(crate) weights: &'a str,
     pub(crate) n: usize,
     pub(crate) seed: u64,

@@ -2,10 +2,11 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::ema;
-use super::optimizer::{clip, global_norm, learning_rate};
+use super::loss_scale::Exhausted;
+use super::optimizer::{clip, learning_rate, squared_norms};
 use super::parameters::{self, Flat};
 use super::state::State;
+use super::{Error, ema};
 use crate::config::Config;
 use crate::data::{Batch, Draw};
 use crate::diffusion::Schedule;
@@ -18,11 +19,21 @@ pub(super) struct Step {
     pub(super) losses: Vec<Tensor<1>>,
     /// Global gradient norm before clipping.
     pub(super) norm: Tensor<1>,
+    /// Whether loss scaling found the gradient not to be finite and left the weights as they were.
+    pub(super) skipped: bool,
+    /// The squares it is made of, one a parameter: they tell which gradient is to blame for a norm without value.
+    pub(super) squared_norms: Tensor<1>,
     pub(super) learning_rate: f64,
     pub(super) ema_decay: f64,
 }
 
 /// Moves the state by one step.
+///
+/// A step whose gradient does not fit under the loss scale moves everything but the weights and the optimizer:
+/// its images are used up and the schedules go on, as in a PyTorch loop around `GradScaler.step`.
+///
+/// # Errors
+/// When the gradient is not finite however small the loss scale.
 pub(super) fn step(
     state: &mut State,
     batch: &Batch,
@@ -30,35 +41,62 @@ pub(super) fn step(
     schedule: &Schedule,
     total_steps: u64,
     device: &Device,
-) -> Step {
+) -> Result<Step, Error> {
     let training = &config.training;
     let parts = training.gradient_accumulation;
     let mut total: Option<Flat> = None;
     let mut losses = Vec::with_capacity(parts);
+    let scale = state.loss_scale.map(|scale| scale.factor());
     for part in 0..parts {
         let key =
             Draw::new(training.seed, "dropout", state.step * parts as u64 + part as u64).below(u64::MAX);
         let micro = micro_batch(batch, part, parts, config, schedule, device);
-        let (loss, gradient) = backward(&state.network, micro, config, parts, key);
+        let (loss, gradient) = backward(&state.network, micro, config, (parts, scale), key);
         losses.push(loss);
         total = Some(match total {
             None => gradient,
             Some(sum) => sum.into_iter().zip(gradient).map(|(sum, gradient)| sum + gradient).collect(),
         });
     }
-    let gradient = total.expect("gradient_accumulation is at least 1");
-    let norm = global_norm(&gradient);
-    let gradient =
-        if training.grad_clip > 0.0 { clip(gradient, &norm, training.grad_clip) } else { gradient };
+    let mut gradient = total.expect("gradient_accumulation is at least 1");
+    if let Some(scale) = scale {
+        gradient = gradient.into_iter().map(|gradient| gradient / scale).collect();
+    }
+    let squared_norms = squared_norms(&gradient);
+    let norm = squared_norms.clone().sum().sqrt();
     let rate = learning_rate(training, state.step, total_steps);
-    let weights = parameters::weights(&state.network);
-    let weights = state.optimizer.update(weights, gradient, training, rate);
+    let mut weights = parameters::weights(&state.network);
+    let usable = fits(state, &norm)?;
+    if usable {
+        let gradient =
+            if training.grad_clip > 0.0 { clip(gradient, &norm, training.grad_clip) } else { gradient };
+        weights = state.optimizer.update(weights, gradient, training, rate);
+    }
     state.step += 1;
     if ema::is_due(&config.ema, state.step) {
-        ema::update(&mut state.average, &weights, &config.ema, state.step);
+        ema::update(&mut state.averages, &weights, &config.ema, state.step);
     }
-    state.network = parameters::with_weights(state.network.clone(), weights);
-    Step { losses, norm, learning_rate: rate, ema_decay: ema::decay(&config.ema, state.step) }
+    if usable {
+        state.network = parameters::with_weights(state.network.clone(), weights);
+    }
+    let ema_decay = ema::decay(&config.ema, config.ema.tracks()[0], state.step);
+    Ok(Step { losses, norm, skipped: !usable, squared_norms, learning_rate: rate, ema_decay })
+}
+
+/// Whether the gradient of this norm may be used; without loss scaling always. The scale learns from it
+/// (host–device sync).
+fn fits(state: &mut State, norm: &Tensor<1>) -> Result<bool, Error> {
+    let Some(scale) = &mut state.loss_scale else { return Ok(true) };
+    let finite = scalar(norm).is_finite();
+    scale.learn(finite).map_err(|Exhausted| Error::LossScale { step: state.step + 1 })?;
+    if !finite {
+        tracing::info!(
+            step = state.step + 1,
+            loss_scale = scale.factor(),
+            "the scaled gradient is not finite; update skipped"
+        );
+    }
+    Ok(finite)
 }
 
 /// Inputs of one forward pass.
@@ -101,26 +139,23 @@ fn micro_batch(
     }
 }
 
-/// Losses per image, and the gradient of their mean divided by the number of parts.
+/// Losses per image, and the gradient of their mean divided by the number of parts, times the loss scale.
 fn backward(
     network: &UNet,
     micro: Micro,
     config: &Config,
-    parts: usize,
+    (parts, scale): (usize, Option<f64>),
     dropout_key: u64,
 ) -> (Tensor<1>, Flat) {
-    let prediction = network.forward(micro.noised, micro.t, Mode::Train { dropout_key });
+    let mode = Mode::Train { dropout_key, precision: config.training.precision };
+    let prediction = network.forward(micro.noised, micro.t, mode);
     let losses = loss_per_image(&config.diffusion, prediction, micro.target) * micro.weight;
-    let mut gradients = (losses.clone().mean() / parts as f64).backward();
+    let mean = losses.clone().mean() / parts as f64;
+    let mut gradients = match scale {
+        Some(scale) => (mean * scale).backward(),
+        None => mean.backward(),
+    };
     (losses.inner(), parameters::gradients(network, &mut gradients))
-}
-
-/// Name of the first parameter that holds a NaN or an infinity (host–device sync).
-pub(super) fn first_bad_tensor(network: &UNet) -> Option<String> {
-    crate::model::named_tensors(network)
-        .into_iter()
-        .find(|tensor| tensor.values.iter().any(|value| !value.is_finite()))
-        .map(|tensor| tensor.name)
 }
 
 /// Reads a one-element tensor (host–device sync).
@@ -130,5 +165,5 @@ pub(super) fn scalar(tensor: &Tensor<1>) -> f64 {
 
 /// Reads a vector (host–device sync).
 pub(super) fn to_host(tensor: Tensor<1>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().expect("losses are 32-bit floats")
+    tensor.into_data().try_into_vec().expect("losses and norms are 32-bit floats")
 }

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Tensor;
 
-use super::evaluation::{Evaluation, Evaluator};
+use super::evaluation::Evaluator;
 use super::job::{Job, Outcome, Prepared, Progress, total_steps};
 use super::recorder::{MetricsRow, Recorder, Timing};
 use super::state::State;
-use super::step::{Step, first_bad_tensor, scalar, step, to_host};
-use super::{Error, ema, parameters, sampling};
+use super::step::{Step, scalar, step, to_host};
+use super::{Error, parameters, sampling};
 use crate::data::{BatchPlan, Prefetch};
 use crate::diffusion::Schedule;
 use crate::rundir::{self, Best, ManifestMeta, checkpoint};
@@ -28,14 +28,24 @@ pub(super) struct Trainer<'t, 'j> {
     recorder: Recorder,
     batches: Prefetch,
     total: u64,
-    /// Losses still on the device, with their timesteps, oldest first.
-    pending: Vec<(u64, Vec<Tensor<1>>, Vec<i64>)>,
+    /// Steps nobody has looked at yet, oldest first.
+    pending: Vec<Pending>,
     timing: Timing,
     reported: (Instant, u64),
     /// Mean loss of the last row, for reports that come before the next.
     last_loss: Option<f64>,
     /// Step of the newest checkpoint of this attempt.
     saved: Option<u64>,
+}
+
+/// What a step left on the device, with its timesteps.
+struct Pending {
+    step: u64,
+    losses: Vec<Tensor<1>>,
+    timesteps: Vec<i64>,
+    norm: Tensor<1>,
+    skipped: bool,
+    squared_norms: Tensor<1>,
 }
 
 impl<'t, 'j> Trainer<'t, 'j> {
@@ -53,7 +63,7 @@ impl<'t, 'j> Trainer<'t, 'j> {
         }
         let (state, marks) = match &latest.checkpoint {
             Some(found) => (State::load(config, &on.device, &found.path)?, Some(&found.manifest.logs)),
-            None => (State::start(config, &on.device), None),
+            None => (State::start(config, &on.device)?, None),
         };
         tracing::info!(step = state.step, attempt = job.attempt, "training starts");
         let plan = BatchPlan {
@@ -87,16 +97,23 @@ impl<'t, 'j> Trainer<'t, 'j> {
             let batch = self.batches.next_batch()?;
             self.timing.data_wait += started.elapsed();
             let made =
-                step(&mut self.state, &batch, self.job.config, self.schedule, self.total, &self.on.device);
+                step(&mut self.state, &batch, self.job.config, self.schedule, self.total, &self.on.device)?;
             self.timing.images += batch.timesteps.len() as u64;
-            self.pending.push((self.state.step, made.losses.clone(), batch.timesteps.clone()));
+            self.pending.push(Pending {
+                step: self.state.step,
+                losses: made.losses.clone(),
+                timesteps: batch.timesteps,
+                norm: made.norm.clone(),
+                skipped: made.skipped,
+                squared_norms: made.squared_norms.clone(),
+            });
             if self.due(self.job.config.training.log_every) || self.report_due() {
                 self.drain()?;
             }
             self.timing.training += started.elapsed();
             self.after_step(&made)?;
             if self.job.stop.load(Ordering::Relaxed) && self.state.step < self.total {
-                self.drain()?;
+                self.check_finite()?;
                 if self.saved != Some(self.state.step) {
                     self.save()?;
                 }
@@ -114,19 +131,21 @@ impl<'t, 'j> Trainer<'t, 'j> {
             self.drain()?;
             self.log(made)?;
         }
-        let mut improved = false;
-        if config.evaluation.every > 0 && (last || self.due(config.evaluation.every)) {
-            improved = self.evaluate()?;
+        let on = |every: u64| every > 0 && (last || self.due(every));
+        let (evaluates, samples) = (on(config.evaluation.every), on(config.sampling.every));
+        let saves = last || self.due(config.checkpoint.every);
+        if evaluates || samples || saves {
+            self.check_finite()?;
         }
-        if config.sampling.every > 0 && (last || self.due(config.sampling.every)) {
+        let improved = evaluates && self.evaluate()?;
+        if samples {
             self.sample()?;
         }
         // Speed is that of training: what the report covers begins after the pause.
-        if improved || self.due(config.evaluation.every) || self.due(config.sampling.every) {
+        if evaluates || samples {
             self.reported = (Instant::now(), self.state.step);
         }
-        if last || improved || self.due(config.checkpoint.every) {
-            self.drain()?;
+        if saves || improved {
             self.save()?;
         }
         if last || self.report_due() {
@@ -139,22 +158,53 @@ impl<'t, 'j> Trainer<'t, 'j> {
         every > 0 && self.state.step.is_multiple_of(every)
     }
 
-    /// Brings pending losses to the host and adds them up (host–device sync); one that is not finite ends the run
-    /// before anything of it reaches a checkpoint.
+    /// Brings what is pending to the host and adds the losses up (host–device sync); a loss or a gradient norm that
+    /// is not finite ends the run.
     fn drain(&mut self) -> Result<(), Error> {
+        let pending = std::mem::take(&mut self.pending);
+        if pending.is_empty() {
+            return Ok(());
+        }
         let timesteps = self.job.config.diffusion.timesteps;
-        for (step, losses, t) in std::mem::take(&mut self.pending) {
-            let values: Vec<f32> = losses.into_iter().flat_map(to_host).collect();
-            if values.iter().any(|value| !value.is_finite()) {
-                let tensor = first_bad_tensor(&self.state.network);
-                tracing::error!(step, ?tensor, "the loss is not finite");
-                return Err(Error::Diverged { step, tensor });
+        let norms = to_host(Tensor::cat(pending.iter().map(|step| step.norm.clone()).collect(), 0));
+        for (made, norm) in pending.into_iter().zip(norms) {
+            let losses: Vec<f32> = made.losses.into_iter().flat_map(to_host).collect();
+            if made.skipped {
+                // The scale was too large for this batch, which says nothing about the weights.
+                let finite = losses.iter().zip(&made.timesteps).filter(|(loss, _)| loss.is_finite());
+                finite.for_each(|(loss, t)| self.state.tally.add(f64::from(*loss), *t, timesteps));
+                continue;
             }
-            for (value, t) in values.iter().zip(t) {
-                self.state.tally.add(f64::from(*value), t, timesteps);
+            if losses.iter().any(|loss| !loss.is_finite()) {
+                let tensor = self.state.first_bad_tensor(self.job.config);
+                let tensor = tensor.or_else(|| self.first_bad_gradient(made.squared_norms));
+                return Err(diverged(made.step, "the loss", tensor));
+            }
+            if !norm.is_finite() {
+                let tensor = self.first_bad_gradient(made.squared_norms);
+                return Err(diverged(made.step, "the gradient norm", tensor));
+            }
+            for (loss, t) in losses.iter().zip(made.timesteps) {
+                self.state.tally.add(f64::from(*loss), t, timesteps);
             }
         }
         Ok(())
+    }
+
+    fn first_bad_gradient(&self, squared_norms: Tensor<1>) -> Option<String> {
+        let bad = to_host(squared_norms).iter().position(|square| !square.is_finite())?;
+        let (name, _) = &crate::model::parameter_names(&self.state.network)[bad];
+        Some(format!("the gradient of {name}"))
+    }
+
+    /// What comes before anything is evaluated, shown or saved: every step and every tensor so far is finite, so that
+    /// no file ever holds what is not (host–device sync).
+    fn check_finite(&mut self) -> Result<(), Error> {
+        self.drain()?;
+        match self.state.first_bad_tensor(self.job.config) {
+            None => Ok(()),
+            bad => Err(diverged(self.state.step, "a tensor", bad)),
+        }
     }
 
     fn log(&mut self, made: &Step) -> Result<(), Error> {
@@ -165,7 +215,7 @@ impl<'t, 'j> Trainer<'t, 'j> {
             epoch: images as f64 / self.on.data.train.len() as f64,
             images,
             means: self.state.tally.means(),
-            grad_norm: scalar(&made.norm),
+            grad_norm: (!made.skipped).then(|| scalar(&made.norm)),
             learning_rate: made.learning_rate,
             ema_decay: made.ema_decay,
         };
@@ -175,25 +225,36 @@ impl<'t, 'j> Trainer<'t, 'j> {
         Ok(())
     }
 
-    /// Evaluates the average and the raw weights; says whether the average is the best so far.
+    /// Evaluates every average and the raw weights; says whether the first average is the best so far.
     fn evaluate(&mut self) -> Result<bool, Error> {
-        let average = parameters::with_weights(self.state.network.clone(), self.state.average.clone());
-        let of_average = self.evaluator.evaluate(&average);
-        let value = of_average.scores.denoise_score.unwrap_or(of_average.loss);
-        let of_raw = self.evaluator.evaluate(&self.state.network);
-        let rows: [(String, Evaluation); 2] =
-            [(ema::label(&self.job.config.ema), of_average), ("raw".into(), of_raw)];
-        self.recorder.evaluations(self.state.step, &rows)?;
-        let improved = self.state.best.is_none_or(|best| value < best.value);
+        let step = self.state.step;
+        let raw = ("raw".to_owned(), self.evaluator.evaluate(&self.state.network));
+        let labels = self.job.config.ema.labels();
+        let averages = labels.into_iter().zip(&self.state.averages).map(|(label, average)| {
+            let network = parameters::with_weights(self.state.network.clone(), average.clone());
+            (label, self.evaluator.evaluate(&network))
+        });
+        let mut rows: Vec<_> = averages.chain([raw]).collect();
+        if let Some((weights, _)) = rows.iter().find(|(_, evaluation)| !evaluation.is_finite()) {
+            return Err(diverged(step, &format!("the evaluation of {weights}"), None));
+        }
+        let ranked = rows[0].1.ranking();
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        self.recorder.evaluations(step, &rows)?;
+        let Some((metric, value)) = ranked else { return Ok(false) };
+        // Another metric than before cannot be compared with it: the best begins anew.
+        let comparable = |best: &Best| best.metric.is_none_or(|before| before == metric);
+        let improved = self.state.best.filter(comparable).is_none_or(|best| value < best.value);
         if improved {
-            self.state.best = Some(Best { step: self.state.step, value });
+            self.state.best = Some(Best { step, value, metric: Some(metric) });
         }
         Ok(improved)
     }
 
     fn sample(&self) -> Result<(), Error> {
         let config = self.job.config;
-        let average = parameters::with_weights(self.state.network.clone(), self.state.average.clone());
+        let average = self.state.averages[0].clone();
+        let average = parameters::with_weights(self.state.network.clone(), average);
         let samples = sampling::sample(
             &average,
             config,
@@ -215,7 +276,7 @@ impl<'t, 'j> Trainer<'t, 'j> {
             best: self.state.best,
         };
         let state = &self.state;
-        checkpoint::save(self.job.run, state.step, meta, |folder| state.save(folder))?;
+        checkpoint::save(self.job.run, state.step, meta, |folder| state.save(self.job.config, folder))?;
         self.saved = Some(state.step);
         let best = state.best.map(|best| best.step);
         let protect: Vec<u64> = best.into_iter().chain([state.step]).collect();
@@ -238,4 +299,9 @@ impl<'t, 'j> Trainer<'t, 'j> {
             images_per_second: (images > 0).then(|| images as f64 / seconds),
         })
     }
+}
+
+fn diverged(step: u64, what: &str, tensor: Option<String>) -> Error {
+    tracing::error!(step, what, ?tensor, "not finite");
+    Error::Diverged { step, what: what.to_owned(), tensor }
 }

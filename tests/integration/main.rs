@@ -18,3 +18,5 @@ mod schedule;
 mod support;
 #[cfg(feature = "torch")]
 mod sweep;
+#[cfg(feature = "torch")]
+mod training;

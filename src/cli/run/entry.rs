@@ -19,22 +19,22 @@ pub(in crate::cli) struct Entry {
     pub(in crate::cli) config: Config,
     /// Whether `config` comes from a plan and goes into the folder; one that a run tree named has it there.
     pub(in crate::cli) write_config: bool,
+    /// Variables its worker needs to be started with.
+    pub(in crate::cli) environment: Vec<(String, String)>,
 }
 
 impl Entry {
     /// A run of a plan. Paths become absolute: a worker may be started elsewhere, today or by `resume`.
     pub(super) fn planned(planned: &PlannedRun<'_>) -> Entry {
         let mut config = planned.config();
-        config.data.root = config.data.root.as_deref().map(absolute);
-        config.runtime.runs_dir = absolute(&config.runtime.runs_dir);
-        config.runtime.data_dir = absolute(&config.runtime.data_dir);
+        make_paths_absolute(&mut config);
         let run = planned.run_dir();
-        Entry { label: run.label(), run, config, write_config: true }
+        Entry { label: run.label(), run, config, write_config: true, environment: vec![] }
     }
 
     /// A run that has its `config.toml`.
     pub(in crate::cli) fn found(run: RunDir, config: Config) -> Entry {
-        Entry { label: run.label(), run, config, write_config: false }
+        Entry { label: run.label(), run, config, write_config: false, environment: vec![] }
     }
 
     /// What the launcher needs.
@@ -42,7 +42,13 @@ impl Entry {
         let status = Status::read(&self.run).ok().flatten();
         let known = status.map(|status| status.total_steps).filter(|&steps| steps > 0);
         let total_steps = known.or(self.config.training.steps).unwrap_or(0);
-        Job { run: self.run.clone(), label: self.label.clone(), total_steps, cost: self.cost() }
+        Job {
+            run: self.run.clone(),
+            label: self.label.clone(),
+            total_steps,
+            cost: self.cost(),
+            environment: self.environment.clone(),
+        }
     }
 
     /// Operations of the whole run: a measure of time that is the same for all runs of an experiment.
@@ -62,6 +68,13 @@ impl Entry {
         let bytes = 4 * (3 + self.config.ema.tracks().len() as u64);
         parameters.saturating_mul(bytes).saturating_mul(self.config.checkpoint.keep as u64 + 2)
     }
+}
+
+/// As a run's `config.toml` has its paths.
+pub(in crate::cli) fn make_paths_absolute(config: &mut Config) {
+    config.data.root = config.data.root.as_deref().map(absolute);
+    config.runtime.runs_dir = absolute(&config.runtime.runs_dir);
+    config.runtime.data_dir = absolute(&config.runtime.data_dir);
 }
 
 fn absolute(path: &Path) -> PathBuf {

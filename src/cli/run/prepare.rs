@@ -130,7 +130,7 @@ mod tests {
         let request = config::Request { experiment: file, ..config::Request::default() };
         let config = Experiment::load(&request).unwrap().base().clone();
         let run = RunDir::at(folder.path().join("base-1/seed-0"));
-        Entry { label: run.label(), run, config, write_config: true }
+        Entry { label: run.label(), run, config, write_config: true, environment: vec![] }
     }
 
     #[test]

@@ -103,7 +103,8 @@ impl Session<'_> {
             let program = std::env::current_exe().map_err(|error| {
                 Failure::internal(format!("cannot find this program's own file: {error}"))
             })?;
-            let local = Local::new(program, &["worker"], self.slots, self.options.fail_fast);
+            let worker = ["worker", "--precision-checked"];
+            let local = Local::new(program, &worker, self.slots, self.options.fail_fast);
             let mut progress = progress::choose(self.options.quiet, &jobs, sorted.done, self.slots.jobs);
             local.launch(&jobs, progress.as_mut()).map_err(|error| {
                 let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));

@@ -106,6 +106,11 @@ impl Ema {
             EmaKind::Power => self.sigma_rel.all(),
         }
     }
+
+    /// The name of each average in logs and on the command line: `ema-0.999`; the first is also plain `ema`.
+    pub fn labels(&self) -> Vec<String> {
+        self.tracks().iter().map(|setting| format!("ema-{setting}")).collect()
+    }
 }
 
 /// `ema.kind`.

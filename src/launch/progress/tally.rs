@@ -137,7 +137,10 @@ mod tests {
     use crate::rundir::RunDir;
 
     fn jobs(costs: &[f64]) -> Vec<Job> {
-        let job = |&cost: &f64| Job { run: RunDir::at("x"), label: "x".to_owned(), total_steps: 100, cost };
+        let job = |&cost: &f64| {
+            let (run, label) = (RunDir::at("x"), "x".to_owned());
+            Job { run, label, total_steps: 100, cost, environment: vec![] }
+        };
         costs.iter().map(job).collect()
     }
 
