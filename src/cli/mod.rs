@@ -13,6 +13,8 @@ mod probe_precision;
 mod resume;
 mod run;
 mod sample;
+mod schedule;
+mod schedule_table;
 mod status;
 mod worker;
 
@@ -44,6 +46,8 @@ enum Command {
     Compare(compare::Args),
     /// Draw images from a run's checkpoint.
     Sample(sample::Args),
+    /// Noise schedules: beta, alpha_bar, SNR and log-SNR, several side by side, with a verdict on each.
+    Schedule(schedule::Args),
     /// Show a resolved configuration, or where one of its values comes from.
     Config(config::Args),
     /// Data sets: what there is, fetching it, checking it.
@@ -65,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::exec(args),
         Command::Compare(args) => compare::exec(args),
         Command::Sample(args) => sample::exec(args),
+        Command::Schedule(args) => schedule::exec(args),
         Command::Config(args) => config::exec(args),
         Command::Data(args) => data::exec(args),
         Command::Worker(args) => worker::exec(args),

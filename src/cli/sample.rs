@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::config::{Sampler, TimestepSpacing, Variance};
+
 /// Options of `ablate sample`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -10,15 +12,21 @@ pub(crate) struct Args {
     /// Number of images.
     #[arg(short, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     n: u32,
-    /// Sampler [default: the run's sampling.sampler].
-    #[arg(long, value_parser = ["ddim"])]
-    sampler: Option<String>,
+    /// Algorithm [default: the run's sampling.sampler].
+    #[arg(long, value_enum, value_name = "S")]
+    sampler: Option<Sampler>,
     /// Network evaluations per image [default: the run's sampling.steps].
-    #[arg(long, value_name = "N")]
-    steps: Option<usize>,
-    /// 0 is deterministic, 1 as noisy as DDPM [default: the run's sampling.eta].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    steps: Option<u32>,
+    /// Noise of "ddim": 0 is deterministic, 1 as noisy as DDPM [default: the run's sampling.eta].
     #[arg(long, value_name = "E")]
     eta: Option<f64>,
+    /// Noise of "ddpm" [default: the run's sampling.variance].
+    #[arg(long, value_enum, value_name = "V")]
+    variance: Option<Variance>,
+    /// Which timesteps are visited [default: the run's sampling.timestep_spacing].
+    #[arg(long, value_enum, value_name = "SPACING")]
+    timestep_spacing: Option<TimestepSpacing>,
     /// Seed of the noise; image i of a seed starts from the same noise in every run.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -48,7 +56,7 @@ mod with_torch {
 
     use super::super::failure::Failure;
     use super::Args;
-    use crate::config::{self, Config, Sampling};
+    use crate::config::{self, Config, Sampler, Sampling, Variance};
     use crate::rundir::{Checkpoint, Located, RunDir, checkpoint, files, weights};
     use crate::train;
 
@@ -69,12 +77,13 @@ mod with_torch {
         };
         train::sample_to(&request, &output).map_err(Failure::internal)?;
         println!(
-            "{} images of {} at step {} ({} weights, {} DDIM steps, seed {}): {}",
+            "{} images of {} at step {} ({} weights, {} steps of {}, seed {}): {}",
             args.n,
             run.path().display(),
             chosen.step,
             args.weights,
             settings.steps,
+            settings.sampler.name(),
             args.seed,
             output.display()
         );
@@ -89,20 +98,29 @@ mod with_torch {
         }
     }
 
+    /// The run's own settings with the flags laid over them.
     fn settings(args: &Args, config: &Config) -> Result<Sampling, Failure> {
-        let mut settings = config.sampling.clone();
-        settings.steps = args.steps.unwrap_or(settings.steps);
-        settings.eta = args.eta.unwrap_or(settings.eta);
-        let timesteps = config.diffusion.timesteps;
-        if !(1..=timesteps).contains(&settings.steps) {
-            return Err(Failure::user(format!("--steps {} is out of range", settings.steps))
-                .with_help(format!("this run has {timesteps} timesteps: use 1 to {timesteps}")));
+        let mut sampling = config.sampling.clone();
+        let sampler = args.sampler.unwrap_or(sampling.sampler);
+        // What the run set for another sampler is no mistake of the flags.
+        if sampler != Sampler::Ddim {
+            sampling.eta = 0.0;
         }
-        if !(0.0..=1.0).contains(&settings.eta) {
-            return Err(Failure::user(format!("--eta {} is out of range", settings.eta))
+        if sampler != Sampler::Ddpm {
+            sampling.variance = Variance::FixedSmall;
+        }
+        sampling.sampler = sampler;
+        sampling.steps = args.steps.map_or(sampling.steps, |steps| steps as usize);
+        sampling.eta = args.eta.unwrap_or(sampling.eta);
+        sampling.variance = args.variance.unwrap_or(sampling.variance);
+        sampling.timestep_spacing = args.timestep_spacing.unwrap_or(sampling.timestep_spacing);
+        if !(0.0..=1.0).contains(&sampling.eta) {
+            return Err(Failure::user(format!("--eta {} is out of range", sampling.eta))
                 .with_help("use 0 (deterministic) to 1 (as noisy as DDPM)"));
         }
-        Ok(settings)
+        let drawn = Config { sampling, ..config.clone() };
+        config::check_sampling(&drawn)?;
+        Ok(drawn.sampling)
     }
 
     /// Stem of the checkpoint's file that holds these weights.

@@ -4,6 +4,7 @@
 //! others, so that a user sees all of them in one go.
 
 use super::check_network;
+use super::check_sampling;
 use super::schema::{Config, Diffusion, LossWeighting, NoiseSchedule, PredictionType, TimestepSpacing};
 
 /// One broken rule.
@@ -25,7 +26,7 @@ pub(crate) fn findings(config: &Config) -> Vec<Finding> {
     zero_terminal_snr(config, &mut found);
     training(config, &mut found);
     evaluation(config, &mut found);
-    sampling(config, &mut found);
+    check_sampling::findings(config, &mut found);
     found
 }
 
@@ -145,46 +146,6 @@ fn evaluation(config: &Config, found: &mut Vec<Finding>) {
     }
 }
 
-fn sampling(config: &Config, found: &mut Vec<Finding>) {
-    let (sampling, timesteps) = (&config.sampling, config.diffusion.timesteps);
-    if sampling.every > 0 && sampling.num_samples == 0 {
-        found.push(Finding {
-            message: format!("sampling.num_samples = 0 with sampling.every = {}", sampling.every),
-            keys: &["sampling.num_samples", "sampling.every"],
-            help: "sampling.every = 0 turns sample grids off".to_owned(),
-        });
-    }
-    if sampling.steps > timesteps {
-        found.push(Finding {
-            message: format!(
-                "sampling.steps = {} is more than diffusion.timesteps = {timesteps}",
-                sampling.steps
-            ),
-            keys: &["sampling.steps", "diffusion.timesteps"],
-            help: format!("a sampler visits each timestep once at most; use {timesteps} or fewer"),
-        });
-        return;
-    }
-    let last = (sampling.steps - 1) * (timesteps / sampling.steps);
-    let leading = sampling.timestep_spacing == TimestepSpacing::Leading;
-    if leading && last + sampling.steps_offset >= timesteps {
-        found.push(Finding {
-            message: format!(
-                "sampling.steps_offset = {} moves the first timestep to {}, beyond the last of {timesteps}",
-                sampling.steps_offset,
-                last + sampling.steps_offset
-            ),
-            keys: &[
-                "sampling.steps_offset",
-                "sampling.steps",
-                "diffusion.timesteps",
-                "sampling.timestep_spacing",
-            ],
-            help: format!("use {} or less", timesteps - 1 - last),
-        });
-    }
-}
-
 /// The nearest of some rising numbers at or below `x`, and above it.
 pub(crate) fn around(rising: &[usize], x: usize) -> (Option<usize>, Option<usize>) {
     let split = rising.partition_point(|&candidate| candidate <= x);
@@ -288,26 +249,6 @@ mod tests {
             "error: training.gradient_accumulation = 4 does not divide training.batch_size = 6\n  \
              training.batch_size set by -s training.batch_size=6\n  \
              help: it splits each batch into equal parts; use 3 or 6"
-        );
-    }
-
-    #[test]
-    fn a_sampler_cannot_visit_more_timesteps_than_there_are() {
-        assert_eq!(
-            refusal("[diffusion]\ntimesteps = 40\n"),
-            "error: sampling.steps = 50 is more than diffusion.timesteps = 40\n  \
-             diffusion.timesteps set in x.toml:2\n  \
-             help: a sampler visits each timestep once at most; use 40 or fewer"
-        );
-        assert_eq!(
-            refusal("[sampling]\nsteps_offset = 20\n"),
-            "error: sampling.steps_offset = 20 moves the first timestep to 1000, beyond the last of 1000\n  \
-             set in x.toml:2\n  help: use 19 or less"
-        );
-        assert_eq!(
-            refusal("[sampling]\nnum_samples = 0\n"),
-            "error: sampling.num_samples = 0 with sampling.every = 1000\n  set in x.toml:2\n  \
-             help: sampling.every = 0 turns sample grids off"
         );
     }
 

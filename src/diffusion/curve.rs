@@ -26,20 +26,31 @@ fn target(k: usize) -> f64 {
     WINDOW.0 + (WINDOW.1 - WINDOW.0) * k as f64 / TARGETS as f64
 }
 
+/// λ_t of the steps that hold both signal and noise, falling; with zero terminal SNR all but the last, whose
+/// λ = −∞ no line can be drawn to.
+fn log_snrs(schedule: &Schedule) -> Vec<f64> {
+    (0..schedule.len()).map(|t| schedule.log_snr(t)).take_while(|log_snr| log_snr.is_finite()).collect()
+}
+
+/// Least and greatest λ that a curve of this schedule can be measured at.
+pub fn reach(schedule: &Schedule) -> Option<(f64, f64)> {
+    let log_snr = log_snrs(schedule);
+    Some((*log_snr.last()?, *log_snr.first()?))
+}
+
 /// Nodes in rising λ: for each target the nearest timestep, plus the next step outside each end; a timestep
-/// appears once.
+/// appears once. The last step of a chain with zero terminal SNR is none.
 pub fn nodes(schedule: &Schedule) -> Vec<Node> {
-    let log_snr: Vec<f64> = (0..schedule.len()).map(|t| schedule.log_snr(t)).collect();
+    let log_snr = log_snrs(schedule);
     let nearest = |wanted: f64| {
         (0..log_snr.len())
             .min_by(|a, b| (log_snr[*a] - wanted).abs().total_cmp(&(log_snr[*b] - wanted).abs()))
-            .expect("a schedule has at least one step")
     };
     // A step without any signal is at −∞, where nothing can be interpolated.
     let below = (0..log_snr.len()).find(|t| log_snr[*t] <= WINDOW.0).filter(|t| log_snr[*t].is_finite());
     let below = below.map(|t| (-1, t));
     let above = (0..log_snr.len()).rfind(|t| log_snr[*t] >= WINDOW.1).map(|t| (TARGETS as i64 + 1, t));
-    let inside = (0..=TARGETS).map(|k| (k as i64, nearest(target(k))));
+    let inside = (0..=TARGETS).filter_map(|k| Some((k as i64, nearest(target(k))?)));
     let mut nodes: Vec<Node> = Vec::new();
     for (k, t) in inside.chain(below).chain(above) {
         if nodes.iter().all(|node| node.t != t) {
@@ -121,6 +132,39 @@ mod tests {
             assert!(nodes.windows(2).all(|w| w[0].log_snr < w[1].log_snr && w[0].t > w[1].t));
             assert!(nodes.len() >= 33);
         }
+    }
+
+    fn ending_in_noise(noise_schedule: NoiseSchedule, timesteps: usize) -> Schedule {
+        let diffusion = Diffusion {
+            timesteps,
+            noise_schedule,
+            rescale_betas: false,
+            zero_terminal_snr: true,
+            ..defaults().diffusion
+        };
+        Schedule::new(&diffusion).unwrap()
+    }
+
+    #[test]
+    fn a_step_without_signal_is_no_node() {
+        for (shape, timesteps) in [(NoiseSchedule::Linear, 1000), (NoiseSchedule::Cosine, 50)] {
+            let schedule = ending_in_noise(shape, timesteps);
+            assert_eq!(schedule.log_snr(timesteps - 1), f64::NEG_INFINITY);
+            let nodes = nodes(&schedule);
+            assert!(nodes.iter().all(|node| node.log_snr.is_finite() && node.t < timesteps - 1));
+            let points: Vec<(f64, f64)> = nodes.iter().map(|node| (node.log_snr, 0.5)).collect();
+            let bits = 0.5 * 12.0 / (2.0 * std::f64::consts::LN_2);
+            assert!((scores(&points).denoise_bits.unwrap() - bits).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn a_short_chain_that_reaches_the_window_in_its_last_step_alone_has_no_score() {
+        let schedule = ending_in_noise(NoiseSchedule::Linear, 20);
+        let (low, high) = reach(&schedule).unwrap();
+        assert!(low > WINDOW.0 && high > WINDOW.1, "{low} {high}");
+        let points: Vec<(f64, f64)> = nodes(&schedule).iter().map(|node| (node.log_snr, 0.5)).collect();
+        assert_eq!(scores(&points), Scores { denoise_score: None, denoise_bits: None });
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The forward process, its training objective, the held-out curve and the samplers.
 //!
-//! `schedule`, `curve` and `spacing` are plain arithmetic in f64; `objective` and `sampler` work on tensors.
+//! `schedule`, `curve`, `spacing` and `prediction` are plain arithmetic in f64 (`prediction` on tensors as well);
+//! `objective` and `sampler` work on tensors.
 
 pub mod curve;
 #[cfg(feature = "torch")]
 pub mod objective;
+pub mod prediction;
 #[cfg(feature = "torch")]
 pub mod sampler;
 mod schedule;

@@ -1,4 +1,7 @@
-//! The training objective: noising, targets and losses on tensors; the same conversions in f64 on numbers.
+//! The training objective: noising, targets, losses and their weights.
+//!
+//! In: clean images, noise and timesteps, then what the network made of them. Out: a loss per image. Of the loss
+//! there is a version on numbers in f64 beside the one on tensors: evaluation sums in f64.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -90,51 +93,6 @@ pub fn element_loss(diffusion: &Diffusion, error: f64) -> f64 {
     }
 }
 
-/// The two readings of one predicted value.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reading {
-    /// Predicted clean value.
-    pub x0: f64,
-    /// Predicted noise.
-    pub eps: f64,
-}
-
-/// What the network should predict at one element, as [`Coefficients::target`] has it.
-pub fn target(kind: PredictionType, x0: f64, eps: f64, alpha_bar: f64) -> f64 {
-    match kind {
-        PredictionType::Epsilon => eps,
-        PredictionType::V => alpha_bar.sqrt() * eps - (1.0 - alpha_bar).sqrt() * x0,
-        PredictionType::X0 => x0,
-    }
-}
-
-/// Reads a prediction at one element as x̂0 and ε̂, unclipped.
-pub fn read(kind: PredictionType, prediction: f64, xt: f64, alpha_bar: f64) -> Reading {
-    let (signal, noise) = (alpha_bar.sqrt(), (1.0 - alpha_bar).sqrt());
-    match kind {
-        PredictionType::Epsilon => Reading { x0: (xt - noise * prediction) / signal, eps: prediction },
-        PredictionType::V => {
-            Reading { x0: signal * xt - noise * prediction, eps: noise * xt + signal * prediction }
-        }
-        PredictionType::X0 => Reading { x0: prediction, eps: (xt - signal * prediction) / noise },
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_perfect_prediction_reads_back_as_image_and_noise() {
-        let (x0, eps, alpha_bar) = (0.4_f64, -1.3_f64, 0.37_f64);
-        let (signal, noise) = (alpha_bar.sqrt(), (1.0 - alpha_bar).sqrt());
-        let xt = signal * x0 + noise * eps;
-        let v = signal * eps - noise * x0;
-        let kinds = [(PredictionType::V, v), (PredictionType::Epsilon, eps), (PredictionType::X0, x0)];
-        for (kind, prediction) in kinds {
-            assert_eq!(target(kind, x0, eps, alpha_bar), prediction);
-            let reading = read(kind, prediction, xt, alpha_bar);
-            assert!((reading.x0 - x0).abs() < 1e-12 && (reading.eps - eps).abs() < 1e-12);
-        }
-    }
-}
+#[path = "objective_tests.rs"]
+mod tests;

@@ -4,17 +4,41 @@ use thiserror::Error;
 
 use crate::config::{Diffusion, NoiseSchedule};
 
-/// A schedule that is no probability distribution.
+/// A schedule that is no probability distribution, or that floats cannot hold.
 #[derive(Debug, Error, PartialEq)]
-#[error(
-    "diffusion: beta reaches {beta} at t = {t} of {timesteps}, and must stay below 1; \
-     use more timesteps, a smaller beta_end, or rescale_betas = false"
-)]
-pub struct ScheduleError {
-    beta: f64,
-    t: usize,
-    timesteps: usize,
+pub enum ScheduleError {
+    /// A step that would leave nothing, or add nothing.
+    #[error(
+        "diffusion: beta reaches {beta} at t = {t} of {timesteps}, and must stay below 1; \
+         use more timesteps, a smaller beta_end, or rescale_betas = false"
+    )]
+    Beta {
+        /// The variance in question.
+        beta: f64,
+        /// Its timestep.
+        t: usize,
+        /// T.
+        timesteps: usize,
+    },
+    /// A chain that never begins to be noisy, or goes on long after the last of the signal.
+    #[error(
+        "diffusion: alpha_bar is {alpha_bar:e} at t = {t} of {timesteps}, and networks of 32-bit floats need a \
+         value from 1e-75 to 1 - 1e-15; use {advice}"
+    )]
+    AlphaBar {
+        /// The share of the signal's variance in question.
+        alpha_bar: f64,
+        /// Its timestep.
+        t: usize,
+        /// T.
+        timesteps: usize,
+        /// What to do about it.
+        advice: &'static str,
+    },
 }
+
+/// The least ᾱ whose root a 32-bit float can be divided by, and the greatest that is told from 1.
+const ALPHA_BARS: (f64, f64) = (1e-75, 1.0 - 1e-15);
 
 /// β_t and ᾱ_t = Π(1 − β) of a chain.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +53,7 @@ impl Schedule {
     /// Computes the schedule.
     ///
     /// # Errors
-    /// When a β reaches 1 or falls to 0 and below.
+    /// When a β reaches 1 or falls to 0, or ᾱ leaves the range that can be computed with.
     pub fn new(diffusion: &Diffusion) -> Result<Self, ScheduleError> {
         let timesteps = diffusion.timesteps;
         let betas = match diffusion.noise_schedule {
@@ -39,15 +63,25 @@ impl Schedule {
             NoiseSchedule::Cosine => cosine(timesteps),
         };
         if let Some(t) = betas.iter().position(|beta| !(*beta > 0.0 && *beta < 1.0)) {
-            return Err(ScheduleError { beta: betas[t], t, timesteps });
+            return Err(ScheduleError::Beta { beta: betas[t], t, timesteps });
         }
-        let alpha_bars = betas
+        let alpha_bars: Vec<f64> = betas
             .iter()
             .scan(1.0, |product, beta| {
                 *product *= 1.0 - beta;
                 Some(*product)
             })
             .collect();
+        let outside = |alpha_bar: &f64| *alpha_bar < ALPHA_BARS.0 || *alpha_bar > ALPHA_BARS.1;
+        if let Some(t) = alpha_bars.iter().position(outside) {
+            let alpha_bar = alpha_bars[t];
+            let advice = if alpha_bar < ALPHA_BARS.0 {
+                "fewer timesteps, a smaller beta_end, or rescale_betas = true"
+            } else {
+                "a larger beta_start, or fewer timesteps"
+            };
+            return Err(ScheduleError::AlphaBar { alpha_bar, t, timesteps, advice });
+        }
         let schedule = Self { betas, alpha_bars };
         Ok(if diffusion.zero_terminal_snr { schedule.ending_in_noise() } else { schedule })
     }
@@ -128,64 +162,5 @@ fn cosine(timesteps: usize) -> Vec<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::defaults;
-
-    fn diffusion(noise_schedule: NoiseSchedule, timesteps: usize, rescale_betas: bool) -> Diffusion {
-        Diffusion { timesteps, noise_schedule, rescale_betas, ..defaults().diffusion }
-    }
-
-    fn terminal(timesteps: usize, rescale: bool) -> f64 {
-        let schedule = Schedule::new(&diffusion(NoiseSchedule::Linear, timesteps, rescale)).unwrap();
-        *schedule.alpha_bars.last().unwrap()
-    }
-
-    #[test]
-    fn linear_ends_at_the_published_noise() {
-        assert!((terminal(1000, false) - 4.0e-5).abs() < 5e-7);
-        assert!((terminal(100, false) - 0.364).abs() < 5e-4);
-        assert!((terminal(500, false) - 0.0064).abs() < 5e-5);
-    }
-
-    #[test]
-    fn rescaling_keeps_the_terminal_noise_of_shorter_chains() {
-        assert!((terminal(100, true) - 2.0e-5).abs() < 1e-6);
-        assert!((terminal(50, true) - 7.7e-6).abs() < 1e-7);
-        assert!((terminal(25, true) - 2.4e-7).abs() < 1e-8);
-    }
-
-    #[test]
-    fn linear_starts_and_ends_at_the_named_betas() {
-        let schedule = Schedule::new(&diffusion(NoiseSchedule::Linear, 1000, false)).unwrap();
-        assert_eq!(schedule.betas[0], 1e-4);
-        assert!((schedule.betas[999] - 0.02).abs() < 1e-15);
-    }
-
-    #[test]
-    fn cosine_follows_its_closed_form_until_the_clamp() {
-        let schedule = Schedule::new(&diffusion(NoiseSchedule::Cosine, 1000, false)).unwrap();
-        let f = |u: f64| ((u + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2).cos().powi(2);
-        for t in [0, 1, 499, 900, 990] {
-            let closed = f((t + 1) as f64 / 1000.0) / f(0.0);
-            assert!((schedule.alpha_bars[t] / closed - 1.0).abs() < 1e-9, "t = {t}");
-        }
-        assert_eq!(schedule.betas[999], 0.999);
-        assert!(schedule.betas[0] < 1e-4, "no clamp from below");
-    }
-
-    #[test]
-    fn a_beta_of_one_is_refused_with_the_step() {
-        let error = Schedule::new(&diffusion(NoiseSchedule::Linear, 20, true)).unwrap_err();
-        assert_eq!(error.t, 19);
-        assert!(error.to_string().contains("beta reaches 1 at t = 19 of 20"));
-    }
-
-    #[test]
-    fn log_snr_falls_with_t() {
-        for shape in [NoiseSchedule::Linear, NoiseSchedule::Cosine] {
-            let schedule = Schedule::new(&diffusion(shape, 300, true)).unwrap();
-            assert!((1..300).all(|t| schedule.log_snr(t) < schedule.log_snr(t - 1)));
-        }
-    }
-}
+#[path = "schedule_tests.rs"]
+mod tests;

@@ -1,59 +1,128 @@
 //! Which timesteps a sampler visits, with diffusers' rounding.
+//!
+//! In: `[sampling]` and the length of the chain. Out: timesteps, falling. Halves round to even, as NumPy does.
 
-use crate::config::TimestepSpacing;
+use crate::config::{Sampler, Sampling, TimestepSpacing};
 
-/// `n` timesteps of a chain of `total`, falling, as diffusers' DDIM and DDPM schedulers choose them.
+/// The timesteps that a sampler visits on a chain of `total`, falling, `settings.steps` of them.
 ///
-/// - leading: (0…n−1)·(T div n), plus `offset`
+/// DDIM and DDPM, as diffusers' schedulers of these names have them:
+/// - leading: (0…n−1)·(T div n), plus the offset
 /// - linspace: n points from T−1 to 0
 /// - trailing: T, T − T/n, …, each minus 1
 ///
-/// Halves round to even, as NumPy does. An offset is cut at T−1.
-pub fn timesteps(spacing: TimestepSpacing, total: usize, n: usize, offset: usize) -> Vec<usize> {
-    let round = |value: f64| value.round_ties_even() as usize;
-    match spacing {
-        TimestepSpacing::Leading => (0..n).rev().map(|i| (i * (total / n) + offset).min(total - 1)).collect(),
-        TimestepSpacing::Linspace if n == 1 => vec![0],
-        TimestepSpacing::Linspace => {
-            let step = (total - 1) as f64 / (n - 1) as f64;
-            (0..n).rev().map(|i| round(i as f64 * step)).collect()
+/// DPM-Solver++ leaves out the last of n+1 points in the first two: its last step goes to no noise at all. An
+/// offset is cut at T−1.
+pub fn timesteps(settings: &Sampling, total: usize) -> Vec<usize> {
+    let Sampling { steps: n, steps_offset, timestep_spacing, .. } = *settings;
+    let (points, dropped) = match (settings.sampler, timestep_spacing) {
+        (_, TimestepSpacing::Trailing) => return trailing(total, n),
+        (Sampler::DpmSolverPp, _) => (n + 1, 1),
+        (Sampler::Ddim | Sampler::Ddpm, _) => (n, 0),
+    };
+    let falling = (dropped..points).rev();
+    match timestep_spacing {
+        TimestepSpacing::Leading => {
+            falling.map(|i| (i * (total / points) + steps_offset).min(total - 1)).collect()
         }
-        TimestepSpacing::Trailing => {
-            let step = total as f64 / n as f64;
-            (0..n).map(|i| round(total as f64 - i as f64 * step) - 1).collect()
+        // One point is the first.
+        _ if points == 1 => vec![0],
+        _ => {
+            let stride = (total - 1) as f64 / (points - 1) as f64;
+            falling.map(|i| round(i as f64 * stride)).collect()
         }
     }
+}
+
+fn trailing(total: usize, n: usize) -> Vec<usize> {
+    let total = total as f64;
+    // NumPy's arange takes the difference of its first two values as its stride; the last bit of it decides how
+    // a half is rounded.
+    let stride = (total - total / n as f64) - total;
+    (0..n).map(|i| round(total + i as f64 * stride) - 1).collect()
+}
+
+fn round(value: f64) -> usize {
+    value.round_ties_even() as usize
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::defaults;
+
+    fn visited(
+        sampler: Sampler,
+        timestep_spacing: TimestepSpacing,
+        total: usize,
+        steps: usize,
+        steps_offset: usize,
+    ) -> Vec<usize> {
+        let settings = Sampling { sampler, timestep_spacing, steps, steps_offset, ..defaults().sampling };
+        timesteps(&settings, total)
+    }
 
     #[test]
     fn leading_with_an_offset_of_one_matches_the_published_list() {
-        assert_eq!(timesteps(TimestepSpacing::Leading, 1000, 5, 1), [801, 601, 401, 201, 1]);
+        assert_eq!(visited(Sampler::Ddim, TimestepSpacing::Leading, 1000, 5, 1), [801, 601, 401, 201, 1]);
     }
 
     #[test]
     fn leading_with_fifty_steps_starts_at_980() {
-        let list = timesteps(TimestepSpacing::Leading, 1000, 50, 0);
+        let list = visited(Sampler::Ddpm, TimestepSpacing::Leading, 1000, 50, 0);
         assert_eq!((list[0], list[49]), (980, 0));
     }
 
     #[test]
     fn trailing_visits_the_last_step() {
-        assert_eq!(timesteps(TimestepSpacing::Trailing, 1000, 4, 0), [999, 749, 499, 249]);
+        for sampler in [Sampler::Ddim, Sampler::Ddpm, Sampler::DpmSolverPp] {
+            assert_eq!(visited(sampler, TimestepSpacing::Trailing, 1000, 4, 0), [999, 749, 499, 249]);
+        }
+    }
+
+    #[test]
+    fn trailing_rounds_its_halves_as_numpy_does() {
+        // np.round(np.arange(50, 0, -50 / 12)) - 1: multiplying out would round the 12.5 of the tenth down.
+        assert_eq!(
+            visited(Sampler::Ddim, TimestepSpacing::Trailing, 50, 12, 0),
+            [49, 45, 41, 37, 32, 28, 24, 20, 16, 12, 7, 3]
+        );
     }
 
     #[test]
     fn linspace_visits_both_ends() {
-        assert_eq!(timesteps(TimestepSpacing::Linspace, 1000, 4, 0), [999, 666, 333, 0]);
+        assert_eq!(visited(Sampler::Ddim, TimestepSpacing::Linspace, 1000, 4, 0), [999, 666, 333, 0]);
+        assert_eq!(visited(Sampler::Ddim, TimestepSpacing::Linspace, 1000, 1, 0), [0]);
+    }
+
+    #[test]
+    fn the_solver_drops_the_last_point() {
+        let solver = Sampler::DpmSolverPp;
+        assert_eq!(visited(solver, TimestepSpacing::Linspace, 1000, 4, 0), [999, 749, 500, 250]);
+        assert_eq!(visited(solver, TimestepSpacing::Leading, 1000, 4, 0), [800, 600, 400, 200]);
+        assert_eq!(visited(solver, TimestepSpacing::Leading, 1000, 4, 1), [801, 601, 401, 201]);
+        assert_eq!(visited(solver, TimestepSpacing::Linspace, 1000, 1, 0), [999]);
     }
 
     #[test]
     fn every_spacing_visits_all_steps_once_when_n_is_t() {
         for spacing in [TimestepSpacing::Leading, TimestepSpacing::Linspace, TimestepSpacing::Trailing] {
-            assert_eq!(timesteps(spacing, 7, 7, 0), [6, 5, 4, 3, 2, 1, 0]);
+            assert_eq!(visited(Sampler::Ddim, spacing, 7, 7, 0), [6, 5, 4, 3, 2, 1, 0]);
+        }
+    }
+
+    #[test]
+    fn the_solver_visits_no_step_twice() {
+        // A step of no length would divide by zero.
+        for spacing in [TimestepSpacing::Leading, TimestepSpacing::Linspace, TimestepSpacing::Trailing] {
+            for (total, steps) in (2..60).flat_map(|total| (1..total).map(move |steps| (total, steps))) {
+                let list = visited(Sampler::DpmSolverPp, spacing, total, steps, 0);
+                assert_eq!(list.len(), steps);
+                assert!(
+                    list.windows(2).all(|pair| pair[0] > pair[1]),
+                    "{spacing:?} {total} {steps}: {list:?}"
+                );
+            }
         }
     }
 }

@@ -5,12 +5,14 @@
 
 use std::collections::HashMap;
 
-use crate::config::{Config, Data, Diffusion, EmaKind, Evaluation, Metric, Model, NoiseSchedule};
-use crate::diffusion::Schedule;
+use crate::config::{
+    Config, Data, Diffusion, EmaKind, Evaluation, Metric, Model, NoiseSchedule, TimestepSpacing,
+};
+use crate::diffusion::{Schedule, curve, timesteps};
 use crate::sizing;
 
-/// Noise levels that the held-out denoising metrics integrate over, as log-SNR λ.
-const SCORED_LOG_SNR: (f64, f64) = (-6.0, 6.0);
+/// Share of the signal's standard deviation that may be left where sampling starts from noise alone.
+const SIGNAL_AT_START: f64 = 0.1;
 
 /// Both ends of a noise schedule.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,8 +23,12 @@ pub struct ScheduleFacts {
     pub alpha_bar_last: f64,
     /// Log-SNR λ at the first timestep, the highest.
     pub log_snr_first: f64,
-    /// Log-SNR λ at the last timestep, the lowest.
+    /// Log-SNR λ at the last timestep, the lowest; −∞ with zero terminal SNR.
     pub log_snr_last: f64,
+    /// Whether the held-out denoising metrics can be measured over their whole window.
+    pub(crate) covers_window: bool,
+    /// The first timestep with hardly any signal left.
+    pub(crate) noise_from: Option<usize>,
 }
 
 /// What is known about a variant beforehand.
@@ -62,7 +68,7 @@ impl FactsBook {
         let schedule = self.schedule(&config.diffusion)?;
         let network = self.network(config);
         let (parameters, train_flops_per_image) = (network.parameters, network.train_flops_per_image);
-        let notes = [decay_note(config), coverage_note(config, &schedule)];
+        let notes = [decay_note(config), coverage_note(config, &schedule), start_note(config, &schedule)];
         Ok(Facts {
             parameters,
             train_flops_per_image,
@@ -96,11 +102,15 @@ impl FactsBook {
 fn schedule_facts(diffusion: &Diffusion) -> Result<ScheduleFacts, String> {
     let schedule = Schedule::new(diffusion).map_err(|error| error.to_string())?;
     let last = schedule.len().checked_sub(1).ok_or("diffusion.timesteps = 0 leaves nothing to denoise")?;
+    let (lowest, highest) = curve::WINDOW;
+    let reach = curve::reach(&schedule);
     Ok(ScheduleFacts {
         alpha_bar_first: schedule.alpha_bars[0],
         alpha_bar_last: schedule.alpha_bars[last],
         log_snr_first: schedule.log_snr(0),
         log_snr_last: schedule.log_snr(last),
+        covers_window: reach.is_some_and(|(low, high)| low <= lowest && high >= highest),
+        noise_from: schedule.alpha_bars.iter().position(|alpha_bar| alpha_bar.sqrt() < SIGNAL_AT_START),
     })
 }
 
@@ -131,9 +141,8 @@ fn coverage_note(config: &Config, schedule: &ScheduleFacts) -> Option<String> {
     if *every == 0 || metrics.iter().all(|metric| *metric == Metric::Loss) {
         return None;
     }
-    let (lowest, highest) = SCORED_LOG_SNR;
-    let covered = schedule.log_snr_first >= highest && schedule.log_snr_last <= lowest;
-    (!covered).then(|| {
+    let (lowest, highest) = curve::WINDOW;
+    (!schedule.covers_window).then(|| {
         format!(
             "the noise schedule does not cover log-SNR {highest} to {lowest}: denoise_score and denoise_bits will be \
              empty"
@@ -141,10 +150,27 @@ fn coverage_note(config: &Config, schedule: &ScheduleFacts) -> Option<String> {
     })
 }
 
+/// Leading spacing takes multiples of T div steps: with many steps its first is far from the end of the chain.
+fn start_note(config: &Config, schedule: &ScheduleFacts) -> Option<String> {
+    let (sampling, total) = (&config.sampling, config.diffusion.timesteps);
+    if sampling.every == 0 || sampling.timestep_spacing != TimestepSpacing::Leading {
+        return None;
+    }
+    let start = *timesteps(sampling, total).first()?;
+    let noise_from = schedule.noise_from.filter(|noise_from| start < *noise_from)?;
+    Some(format!(
+        "sampling starts from noise alone at t = {start}, where the network still expects an image in it (up to t = \
+         {}): with {} steps, leading spacing ends there; sampling.timestep_spacing = \"trailing\" starts at {}",
+        noise_from - 1,
+        sampling.steps,
+        total - 1
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Tracks, defaults};
+    use crate::config::{Sampling, Tracks, defaults};
     use crate::plan::fixture::base_config;
 
     fn diffusion(noise_schedule: NoiseSchedule, timesteps: usize) -> Diffusion {
@@ -172,6 +198,38 @@ mod tests {
         );
         config.evaluation.metrics = vec![Metric::Loss];
         assert_eq!(coverage_note(&config, &facts), None, "nobody asked for them");
+    }
+
+    #[test]
+    fn a_last_step_without_signal_covers_nothing_by_itself() {
+        let zero = |timesteps, rescale_betas| {
+            let settings = Diffusion {
+                zero_terminal_snr: true,
+                rescale_betas,
+                ..diffusion(NoiseSchedule::Linear, timesteps)
+            };
+            schedule_facts(&settings).unwrap()
+        };
+        let long = zero(1000, false);
+        assert_eq!((long.alpha_bar_last, long.log_snr_last), (0.0, f64::NEG_INFINITY));
+        assert_eq!(coverage_note(&base_config(), &long), None);
+        assert!(coverage_note(&base_config(), &zero(20, false)).is_some());
+    }
+
+    #[test]
+    fn sampling_that_starts_before_the_noise_does_is_noted() {
+        let mut config = base_config();
+        config.sampling = Sampling { every: 1, ..defaults().sampling };
+        let schedule = schedule_facts(&diffusion(NoiseSchedule::Linear, 1000)).unwrap();
+        assert_eq!(start_note(&config, &schedule), None);
+        config.sampling.steps = 600;
+        assert_eq!(
+            start_note(&config, &schedule).unwrap(),
+            "sampling starts from noise alone at t = 599, where the network still expects an image in it (up to t = \
+             671): with 600 steps, leading spacing ends there; sampling.timestep_spacing = \"trailing\" starts at 999"
+        );
+        config.sampling.timestep_spacing = TimestepSpacing::Trailing;
+        assert_eq!(start_note(&config, &schedule), None);
     }
 
     #[test]

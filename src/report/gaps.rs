@@ -10,7 +10,8 @@ use super::metric::Log;
 use super::pick::Gap;
 use super::verdict::list;
 use crate::config::Config;
-use crate::diffusion::{Schedule, curve::WINDOW};
+use crate::diffusion::Schedule;
+use crate::diffusion::curve::{self, WINDOW};
 
 /// One note per reason. Failed and planned runs are counted in their row already.
 pub(super) fn gaps(loaded: &Loaded, rows: &[Row], query: &Query) -> Vec<String> {
@@ -55,9 +56,7 @@ fn reason(gap: &Gap, config: Option<&Config>, query: &Query) -> String {
     }
 }
 
-/// Least and greatest log-SNR of a configuration's schedule.
+/// Least and greatest log-SNR that a configuration's schedule can be measured at.
 fn covered(config: &Config) -> Option<(f64, f64)> {
-    let schedule = Schedule::new(&config.diffusion).ok()?;
-    let last = schedule.len().checked_sub(1)?;
-    Some((schedule.log_snr(last), schedule.log_snr(0)))
+    curve::reach(&Schedule::new(&config.diffusion).ok()?)
 }

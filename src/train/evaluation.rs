@@ -8,7 +8,8 @@ use crate::config::{Config, Diffusion, Metric};
 use crate::data::{Draw, Resident, eval_noise};
 use crate::diffusion::Schedule;
 use crate::diffusion::curve::{self, Node, Scores};
-use crate::diffusion::objective::{element_loss, read, target, weight};
+use crate::diffusion::objective::{element_loss, weight};
+use crate::diffusion::prediction::{read, target};
 use crate::model::{Mode, UNet};
 
 /// During training an image is measured at every fourth node, so that all nodes are covered at a quarter of

@@ -7,10 +7,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use image::{ImageBuffer, Luma, Rgb};
 
 use super::Error;
-use crate::config::{Config, Sampler, Sampling};
+use crate::config::{Config, Sampling};
 use crate::data::sample_noise;
 use crate::diffusion::Schedule;
-use crate::diffusion::sampler::Ddim;
+use crate::diffusion::sampler::{Chain, Network};
 use crate::model::{Mode, UNet};
 
 /// Samples as bytes, each C·H·W.
@@ -32,24 +32,31 @@ pub(super) fn sample(
     let network = network.valid();
     let size = config.data.image_size;
     let shape = [config.data.in_channels, size, size];
-    if settings.sampler != Sampler::Ddim {
-        todo!()
-    }
-    let chain =
-        Ddim { schedule, prediction: config.diffusion.prediction_type, settings, final_alpha_bar: 1.0 };
-    let starts: Vec<usize> = (0..n).step_by(batch.max(1)).collect();
-    let images = starts.into_iter().flat_map(|first| {
-        let range = first..n.min(first + batch);
-        let count = range.len();
-        let noise = |draw: u64| noise_batch(seed, range.clone(), draw, shape, device);
-        let x = chain.sample(
-            noise(0),
-            &mut |x, t| network.forward(x, Tensor::full([count], t as f32, device), Mode::Eval),
-            &mut |step| noise(step as u64 + 1),
-        );
-        to_bytes(x, count)
+    let chain = Chain { schedule, prediction: config.diffusion.prediction_type, settings };
+    let images = draw(&chain, shape, (n, seed, batch), device, &mut |x, t| {
+        let t = Tensor::full([x.dims()[0]], t as f32, device);
+        network.forward(x, t, Mode::Eval)
     });
-    Samples { images: images.collect(), channels: shape[0], size }
+    Samples { images, channels: shape[0], size }
+}
+
+/// Runs the chain batch by batch. Image i meets the same noise in every batch it may be part of.
+fn draw(
+    chain: &Chain<'_>,
+    shape: [usize; 3],
+    (n, seed, batch): (usize, u64, usize),
+    device: &Device,
+    network: &mut Network<'_>,
+) -> Vec<Vec<u8>> {
+    let batch = batch.max(1);
+    let starts = (0..n).step_by(batch);
+    let images = starts.flat_map(|first| {
+        let range = first..n.min(first + batch);
+        let noise = |draw: u64| noise_batch(seed, range.clone(), draw, shape, device);
+        let x = chain.sample(noise(0), network, &mut |step| noise(step as u64 + 1));
+        to_bytes(x, range.len())
+    });
+    images.collect()
 }
 
 /// Draw 0 is the start of the chain, draw i+1 the fresh noise of step i.
@@ -130,4 +137,52 @@ pub(crate) fn sample_to(request: &SampleRequest<'_>, output: &Path) -> Result<()
     let drawn = (request.n, request.seed, BATCH);
     let samples = sample(&network, config, settings, &schedule, drawn, &device);
     write_grid(output, &samples)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{PredictionType, Sampler, TimestepSpacing, defaults};
+
+    const SHAPE: [usize; 3] = [1, 4, 4];
+
+    fn device() -> Device {
+        super::super::open_device(crate::config::Device::Cpu).unwrap().1
+    }
+
+    #[test]
+    fn the_noise_of_an_image_is_the_same_in_any_batch() {
+        let device = device();
+        let batch = |range| -> Vec<f32> {
+            noise_batch(7, range, 3, SHAPE, &device).into_data().try_into_vec().unwrap()
+        };
+        let all = batch(0..5);
+        assert_eq!([batch(0..2), batch(2..3), batch(3..5)].concat(), all);
+        assert!(
+            all.chunks(16)
+                .enumerate()
+                .all(|(i, image)| all.chunks(16).skip(i + 1).all(|other| other != image))
+        );
+    }
+
+    #[test]
+    fn an_image_is_the_same_in_any_batch_whatever_the_sampler() {
+        let (schedule, device) = (Schedule::new(&defaults().diffusion).unwrap(), device());
+        for sampler in [Sampler::Ddim, Sampler::Ddpm, Sampler::DpmSolverPp] {
+            let timestep_spacing = TimestepSpacing::Linspace;
+            let settings = Sampling { sampler, timestep_spacing, steps: 6, eta: 1.0, ..defaults().sampling };
+            let chain = Chain { schedule: &schedule, prediction: PredictionType::V, settings: &settings };
+            let images = |batch, seed| {
+                draw(&chain, SHAPE, (5, seed, batch), &device, &mut |x, t| {
+                    (x * (1.0 + t as f64 / 500.0)).tanh()
+                })
+            };
+            let all = images(5, 0);
+            assert_eq!(all.len(), 5);
+            for batch in [1, 2, 64] {
+                assert_eq!(images(batch, 0), all, "{sampler:?} in batches of {batch}");
+            }
+            assert_ne!(images(5, 1), all);
+        }
+    }
 }

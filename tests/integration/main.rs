@@ -20,6 +20,7 @@ mod readme;
 mod resume;
 #[cfg(feature = "torch")]
 mod run;
+mod schedule;
 mod support;
 #[cfg(feature = "torch")]
 mod sweep;

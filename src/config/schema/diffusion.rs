@@ -33,8 +33,9 @@ pub struct Diffusion {
 }
 
 /// `diffusion.noise_schedule`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum NoiseSchedule {
     /// β evenly spaced (Ho et al. 2020).
     Linear,
@@ -42,9 +43,22 @@ pub enum NoiseSchedule {
     Cosine,
     /// √β evenly spaced (Rombach et al. 2022); `sqrt` means the same.
     #[serde(alias = "sqrt")]
+    #[value(alias = "sqrt")]
     ScaledLinear,
     /// β a logistic curve over −6…6, in diffusers' form.
     Sigmoid,
+}
+
+impl NoiseSchedule {
+    /// Its name in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linear => "linear",
+            Self::Cosine => "cosine",
+            Self::ScaledLinear => "scaled_linear",
+            Self::Sigmoid => "sigmoid",
+        }
+    }
 }
 
 /// `diffusion.prediction_type`.

@@ -61,8 +61,9 @@ pub struct Sampling {
 }
 
 /// `sampling.sampler`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum Sampler {
     /// Song et al. 2021.
     Ddim,
@@ -72,9 +73,21 @@ pub enum Sampler {
     DpmSolverPp,
 }
 
+impl Sampler {
+    /// Its name in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ddim => "ddim",
+            Self::Ddpm => "ddpm",
+            Self::DpmSolverPp => "dpm_solver_pp",
+        }
+    }
+}
+
 /// `sampling.variance`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum Variance {
     /// The posterior's: β̃_t.
     FixedSmall,
@@ -83,8 +96,9 @@ pub enum Variance {
 }
 
 /// `sampling.timestep_spacing`, with diffusers' rounding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum TimestepSpacing {
     /// Multiples of T div n, from 0.
     Leading,

@@ -1,0 +1,131 @@
+"""What diffusers' samplers make of a stand-in network, for ours to be held to.
+
+Usage: samplers.py FILE [--all]
+
+One line a chain: its settings, the sum of |x| at its end, and three values of x. The network is s*t/(t + 1), the first
+sample arange(768)/768, as in diffusers' own scheduler tests; fresh noise is sqrt(2)*sin(0.37*i + k) for element i at
+step k. Without --all, the cases that tests/data/diffusers/samplers.csv holds.
+"""
+
+import itertools
+import sys
+
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
+from diffusers.schedulers import scheduling_ddpm
+
+COLUMNS = (
+    "sampler,noise_schedule,timesteps,zero_terminal_snr,prediction_type,steps,timestep_spacing,steps_offset,"
+    "clip_sample,eta,variance,sum_abs,x1,x400,x767"
+)
+SCHEDULES = {"linear": "linear", "cosine": "squaredcos_cap_v2", "scaled_linear": "scaled_linear"}
+PREDICTIONS = {"epsilon": "epsilon", "v": "v_prediction", "x0": "sample"}
+SHAPE = (1, 3, 16, 16)
+
+
+def first_sample():
+    """arange filled as [3, 16, 16, 1], the last axis moved to the front."""
+    return (torch.arange(768, dtype=torch.float32) / 768).reshape(3, 16, 16, 1).permute(3, 0, 1, 2)
+
+
+def fresh_noise(step):
+    i = torch.arange(768, dtype=torch.float64)
+    return (2**0.5 * torch.sin(0.37 * i + step)).float().reshape(SHAPE)
+
+
+def run(case):
+    sampler, schedule, timesteps, zero, prediction, steps, spacing, offset, clip, eta, variance = case
+    settings = dict(
+        num_train_timesteps=timesteps, beta_schedule=SCHEDULES[schedule], prediction_type=PREDICTIONS[prediction],
+        timestep_spacing=spacing, steps_offset=offset, rescale_betas_zero_snr=zero,
+    )
+    if sampler == "ddim":
+        scheduler = DDIMScheduler(clip_sample=clip, **settings)
+    elif sampler == "ddpm":
+        scheduler = DDPMScheduler(clip_sample=clip, variance_type=variance, **settings)
+    else:
+        scheduler = DPMSolverMultistepScheduler(**settings)
+    scheduler.set_timesteps(steps)
+    x = first_sample()
+    for k, t in enumerate(scheduler.timesteps):
+        output = x * (int(t) / (int(t) + 1))
+        if sampler == "ddim":
+            x = scheduler.step(output, int(t), x, eta=eta, variance_noise=fresh_noise(k) if eta > 0 else None).prev_sample
+        elif sampler == "ddpm":
+            # The scheduler draws its noise by this name.
+            scheduling_ddpm.randn_tensor = lambda *_, k=k, **__: fresh_noise(k)
+            x = scheduler.step(output, t, x).prev_sample
+        else:
+            x = scheduler.step(output, t, x).prev_sample
+    values = x.flatten().double()
+    return [values.abs().sum().item(), values[1].item(), values[400].item(), values[767].item()]
+
+
+def cases(everything):
+    """Settings in the order of the columns."""
+    kept = [
+        # Golden sums of diffusers' own tests among them.
+        ("ddim", "linear", 1000, False, "epsilon", 10, "leading", 0, True, 0.0, "fixed_small"),
+        ("ddim", "linear", 1000, False, "v", 10, "leading", 0, True, 0.0, "fixed_small"),
+        ("ddim", "linear", 1000, False, "x0", 10, "leading", 1, True, 0.0, "fixed_small"),
+        ("ddim", "cosine", 1000, False, "epsilon", 50, "trailing", 0, True, 0.0, "fixed_small"),
+        ("ddim", "cosine", 1000, False, "v", 7, "trailing", 0, False, 0.0, "fixed_small"),
+        ("ddim", "scaled_linear", 1000, False, "v", 25, "linspace", 0, False, 0.0, "fixed_small"),
+        ("ddim", "linear", 1000, False, "epsilon", 20, "leading", 1, True, 1.0, "fixed_small"),
+        ("ddim", "linear", 1000, True, "v", 10, "trailing", 0, True, 0.0, "fixed_small"),
+        ("ddim", "scaled_linear", 1000, True, "x0", 12, "trailing", 0, True, 0.5, "fixed_small"),
+        ("ddim", "linear", 100, False, "v", 100, "leading", 0, False, 0.0, "fixed_small"),
+        ("ddpm", "linear", 1000, False, "epsilon", 1000, "leading", 0, True, 0.0, "fixed_small"),
+        ("ddpm", "linear", 1000, False, "epsilon", 1000, "leading", 0, True, 0.0, "fixed_large"),
+        ("ddpm", "linear", 1000, False, "v", 50, "leading", 0, False, 0.0, "fixed_small"),
+        ("ddpm", "cosine", 1000, False, "v", 50, "linspace", 0, True, 0.0, "fixed_large"),
+        ("ddpm", "scaled_linear", 1000, False, "x0", 30, "trailing", 0, True, 0.0, "fixed_small"),
+        ("ddpm", "linear", 1000, False, "epsilon", 20, "leading", 1, True, 0.0, "fixed_small"),
+        ("ddpm", "linear", 1000, True, "v", 50, "trailing", 0, True, 0.0, "fixed_small"),
+        ("ddpm", "cosine", 100, True, "x0", 25, "trailing", 0, False, 0.0, "fixed_small"),
+        ("dpm_solver_pp", "linear", 1000, False, "epsilon", 10, "linspace", 0, False, 0.0, "fixed_small"),
+        ("dpm_solver_pp", "linear", 1000, False, "v", 10, "leading", 0, False, 0.0, "fixed_small"),
+        ("dpm_solver_pp", "linear", 1000, False, "v", 20, "leading", 1, False, 0.0, "fixed_small"),
+        ("dpm_solver_pp", "linear", 1000, False, "x0", 20, "trailing", 0, False, 0.0, "fixed_small"),
+        ("dpm_solver_pp", "scaled_linear", 1000, False, "epsilon", 25, "linspace", 0, False, 0.0, "fixed_small"),
+        ("dpm_solver_pp", "cosine", 1000, False, "v", 15, "trailing", 0, False, 0.0, "fixed_small"),
+        ("dpm_solver_pp", "linear", 1000, True, "v", 10, "trailing", 0, False, 0.0, "fixed_small"),
+        ("dpm_solver_pp", "scaled_linear", 1000, True, "x0", 20, "trailing", 0, False, 0.0, "fixed_small"),
+        ("dpm_solver_pp", "linear", 100, False, "v", 1, "linspace", 0, False, 0.0, "fixed_small"),
+        ("dpm_solver_pp", "linear", 100, False, "v", 2, "leading", 0, False, 0.0, "fixed_small"),
+        ("dpm_solver_pp", "cosine", 100, False, "v", 99, "linspace", 0, False, 0.0, "fixed_small"),
+    ]
+    if not everything:
+        return kept
+    product = itertools.product(
+        ["ddim", "ddpm", "dpm_solver_pp"], SCHEDULES, [100, 1000, 4000], [False, True], PREDICTIONS, [1, 2, 10, 50],
+        ["leading", "linspace", "trailing"], [0, 1], [False, True], [0.0, 1.0], ["fixed_small", "fixed_large"],
+    )
+    return [case for case in product if sensible(*case)]
+
+
+def sensible(sampler, _, timesteps, zero, prediction, steps, spacing, offset, clip, eta, variance):
+    """Whether these settings belong together: ours refuses the rest, or a key among them has no effect."""
+    if zero and (prediction == "epsilon" or spacing == "leading"):
+        return False
+    if (offset and spacing != "leading") or (clip and sampler == "dpm_solver_pp"):
+        return False
+    if (eta and sampler != "ddim") or (variance == "fixed_large" and sampler != "ddpm"):
+        return False
+    # A last step above 0 would leave the noise of fixed_large in the image.
+    return not (variance == "fixed_large" and (offset or spacing == "trailing")) and steps < timesteps
+
+
+def main():
+    path, everything = sys.argv[1], "--all" in sys.argv
+    lines = [COLUMNS]
+    for case in cases(everything):
+        settings = ",".join(str(value).lower() for value in case)
+        lines.append(settings + "," + ",".join(f"{value:.7g}" for value in run(case)))
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    print(f"{len(lines) - 1} chains")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+//! `ablate schedule`: what a noise schedule does to an image, before anything is trained with it.
+//!
+//! In: the schedules of an experiment's variants, or those named by the flags. Out: a table with a verdict on each,
+//! or CSV with every timestep; writes nothing.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::cli::experiment_args::environment;
+use crate::cli::failure::Failure;
+use crate::cli::output::print;
+use crate::cli::schedule_table::{self, Shown};
+use crate::config::{self, Diffusion, Experiment, NoiseSchedule, Request};
+use crate::diffusion::Schedule;
+use crate::plan::Plan;
+use crate::rundir::csv_log::float;
+
+/// `ablate schedule`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Show the schedules of this experiment's variants; with --noise-schedule or --timesteps, those, with its
+    /// other settings and without its sweep.
+    #[arg(value_name = "EXPERIMENT")]
+    experiment: Option<PathBuf>,
+
+    /// Lay another file over the settings; may be repeated.
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// Set a key, such as -s diffusion.beta_end=0.01; may be repeated.
+    #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+
+    /// Shape of beta over t; may be repeated, or a list with commas.
+    #[arg(long, value_name = "SHAPE", value_delimiter = ',', value_enum)]
+    noise_schedule: Vec<NoiseSchedule>,
+
+    /// Length of the chain; may be repeated, or a list with commas. Every shape is shown at every length.
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    timesteps: Vec<u32>,
+
+    /// How to print: a table of some timesteps, or CSV with every one.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Format {
+    #[default]
+    Table,
+    Csv,
+}
+
+/// Runs the command.
+pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
+    let chosen =
+        match args.experiment.is_some() && args.noise_schedule.is_empty() && args.timesteps.is_empty() {
+            true => planned(&args)?,
+            false => named(&args)?,
+        };
+    let mut seen = HashSet::new();
+    let different = chosen.into_iter().filter(|diffusion| seen.insert(key(diffusion)));
+    let computed = different.map(|diffusion| {
+        let schedule = Schedule::new(&diffusion).map_err(Failure::user)?;
+        Ok(Shown { diffusion, schedule })
+    });
+    let shown = computed.collect::<Result<Vec<Shown>, Failure>>()?;
+    print(&match args.format {
+        Format::Table => schedule_table::table(&shown),
+        Format::Csv => csv(&shown),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn request(args: &Args, further: Vec<String>) -> Request {
+    Request {
+        experiment: args.experiment.clone().unwrap_or_default(),
+        files: args.files.clone(),
+        set: args.set.iter().cloned().chain(further).collect(),
+        pin: Vec::new(),
+        environment: environment(),
+    }
+}
+
+/// Those of every variant that would be trained.
+fn planned(args: &Args) -> Result<Vec<Diffusion>, Failure> {
+    let experiment = Experiment::load(&request(args, Vec::new()))?;
+    let plan = Plan::build(&experiment)?;
+    Ok(plan.variants.into_iter().map(|variant| variant.config.diffusion).collect())
+}
+
+/// Every shape at every length.
+fn named(args: &Args) -> Result<Vec<Diffusion>, Failure> {
+    let shapes: Vec<&str> = args.noise_schedule.iter().map(|shape| shape.name()).collect();
+    let shapes = settings(args, "noise_schedule", &shapes)?;
+    let lengths = settings(args, "timesteps", &args.timesteps)?;
+    let pairs = shapes.iter().flat_map(|shape| lengths.iter().map(move |length| [shape, length]));
+    let resolved = pairs.map(|pair| {
+        let further = pair.into_iter().flatten().cloned().collect();
+        Ok(config::diffusion_alone(&request(args, further))?)
+    });
+    resolved.collect()
+}
+
+/// A flag's values as settings; one that sets nothing where the flag is not given.
+fn settings<T: ToString>(args: &Args, leaf: &str, values: &[T]) -> Result<Vec<Option<String>>, Failure> {
+    let key = format!("diffusion.{leaf}");
+    let also_set = |word: &&String| word.split('=').next().is_some_and(|set| set.trim() == key);
+    if values.is_empty() {
+        return Ok(vec![None]);
+    }
+    if let Some(word) = args.set.iter().find(also_set) {
+        let flag = leaf.replace('_', "-");
+        return Err(
+            Failure::user(format!("--{flag} and -s {word} both set {key}")).with_help("keep one of them")
+        );
+    }
+    Ok(values.iter().map(|value| Some(format!("{key}={}", value.to_string()))).collect())
+}
+
+/// What two equal schedules share.
+fn key(diffusion: &Diffusion) -> (NoiseSchedule, usize, Option<([u64; 2], bool)>, bool) {
+    let betas = [diffusion.beta_start, diffusion.beta_end].map(f64::to_bits);
+    let uses_betas = diffusion.noise_schedule != NoiseSchedule::Cosine;
+    let rescaled = diffusion.rescale_betas && diffusion.timesteps != 1000;
+    let betas = uses_betas.then_some((betas, rescaled));
+    (diffusion.noise_schedule, diffusion.timesteps, betas, diffusion.zero_terminal_snr)
+}
+
+/// One row a timestep: the settings, then what they come to.
+fn csv(shown: &[Shown]) -> String {
+    const HEADER: &str = "noise_schedule,timesteps,beta_start,beta_end,rescale_betas,zero_terminal_snr,t,beta,\
+                          alpha_bar,snr,log_snr\n";
+    let mut text = HEADER.to_owned();
+    for Shown { diffusion, schedule } in shown {
+        let betas = match diffusion.noise_schedule {
+            // Not made from them.
+            NoiseSchedule::Cosine => ",,".to_owned(),
+            _ => format!(
+                "{},{},{}",
+                float(diffusion.beta_start),
+                float(diffusion.beta_end),
+                diffusion.rescale_betas
+            ),
+        };
+        let name = diffusion.noise_schedule.name();
+        let settings = format!("{name},{},{betas},{}", diffusion.timesteps, diffusion.zero_terminal_snr);
+        for t in 0..schedule.len() {
+            let values = [schedule.betas[t], schedule.alpha_bars[t], schedule.snr(t), schedule.log_snr(t)];
+            text.push_str(&format!("{settings},{t},{}\n", values.map(float).join(",")));
+        }
+    }
+    text
+}

@@ -1,0 +1,186 @@
+//! `ablate schedule`, and every sampler in training and on a checkpoint.
+
+use crate::support::Workplace;
+
+fn said(place: &Workplace, arguments: &[&str]) -> String {
+    place.ablate(&[&["schedule"], arguments].concat()).exits(0).stdout
+}
+
+fn refused(arguments: &[&str]) -> String {
+    let ran = Workplace::new().ablate(&[&["schedule"], arguments].concat()).exits(2);
+    assert_eq!(ran.stdout, "");
+    ran.stderr
+}
+
+#[test]
+fn the_default_schedule_is_shown_without_an_experiment() {
+    insta::assert_snapshot!(said(&Workplace::new(), &[]), @"");
+}
+
+#[test]
+fn schedules_stand_side_by_side() {
+    let text = said(&Workplace::new(), &["--noise-schedule", "linear,cosine", "--timesteps", "1000"]);
+    insta::assert_snapshot!(text, @"");
+}
+
+#[test]
+fn chains_of_different_length_are_compared_at_the_same_part_of_the_way() {
+    let text = said(
+        &Workplace::new(),
+        &["--timesteps", "100", "--timesteps", "1000", "-s", "diffusion.rescale_betas=false"],
+    );
+    insta::assert_snapshot!(text, @"");
+}
+
+#[test]
+fn an_experiment_shows_the_schedules_of_its_variants_once_each() {
+    let sweep = "[sweep.grid]\n\"diffusion.noise_schedule\" = [\"linear\", \"cosine\"]\n\
+                 \"diffusion.timesteps\" = [100, 1000]\n\"model.dropout\" = [0.0, 0.1]\n";
+    let place = Workplace::with("x.toml", &format!("[diffusion]\nbeta_end = 0.01\n{sweep}"));
+    let summary = |text: &str| -> Vec<String> {
+        let lines = text.lines().skip_while(|line| !line.starts_with("schedule"));
+        lines.take_while(|line| !line.is_empty()).map(|line| line.trim().to_owned()).collect()
+    };
+    let text = said(&place, &["x.toml"]);
+    insta::assert_snapshot!(summary(&text).join("\n"), @"");
+    assert_eq!(place.files(), ["x.toml"]);
+    // Flags take the place of the sweep, and keep the other settings.
+    let text = said(&place, &["x.toml", "--timesteps", "50", "--format", "csv"]);
+    assert_eq!(text.lines().count(), 51);
+    assert!(
+        text.lines().nth(1).unwrap().starts_with("linear,50,0.0001,0.01,true,false,0,0.002,0.998,"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_csv_has_every_timestep_as_numbers() {
+    let arguments = ["--noise-schedule", "sqrt,cosine", "--timesteps", "30", "--format", "csv"];
+    let text =
+        said(&Workplace::new(), &[&arguments[..], &["-s", "diffusion.zero_terminal_snr=true"]].concat());
+    let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(
+        lines[0].join(","),
+        "noise_schedule,timesteps,beta_start,beta_end,rescale_betas,zero_terminal_snr,t,beta,alpha_bar,snr,log_snr"
+    );
+    assert_eq!(lines.len(), 1 + 2 * 30);
+    assert_eq!(lines[1][..7], ["scaled_linear", "30", "0.0001", "0.02", "true", "true", "0"]);
+    assert_eq!(lines[31][..7], ["cosine", "30", "", "", "", "true", "0"]);
+    let mut product = 1.0;
+    for (place, line) in lines[1..].iter().enumerate() {
+        let [beta, alpha_bar, snr, log_snr] =
+            [7, 8, 9, 10].map(|column| line[column].parse::<f64>().unwrap());
+        product = if place % 30 == 0 { 1.0 - beta } else { product * (1.0 - beta) };
+        assert!((alpha_bar - product).abs() < 1e-12 && (snr - alpha_bar / (1.0 - alpha_bar)).abs() < 1e-9);
+        assert!(log_snr == snr.ln() || (log_snr - snr.ln()).abs() < 1e-12);
+    }
+    assert_eq!(lines[60][7..], ["1", "0", "0", "-inf"]);
+}
+
+#[test]
+fn a_schedule_that_cannot_be_is_refused_in_full() {
+    assert_eq!(
+        refused(&["--timesteps", "20"]),
+        "error: diffusion.timesteps = 20 rescales the last beta to 0.02 x 1000/20 = 1, and it must stay below 1\n  \
+         set by -s diffusion.timesteps=20\n  \
+         help: use at least 21 timesteps, a smaller diffusion.beta_end, or diffusion.rescale_betas = false\n"
+    );
+    assert_eq!(
+        refused(&["--timesteps", "50", "-s", "diffusion.timesteps=60"]),
+        "error: --timesteps and -s diffusion.timesteps=60 both set diffusion.timesteps\n  help: keep one of them\n"
+    );
+    let text = refused(&["--timesteps", "100000", "-s", "diffusion.rescale_betas=false"]);
+    assert!(
+        text.starts_with("error: diffusion: alpha_bar is ") && text.contains("rescale_betas = true"),
+        "{text}"
+    );
+    assert!(refused(&["--noise-schedule", "linar"]).contains("'linear'"));
+    assert!(refused(&["none.toml"]).contains("none.toml"));
+}
+
+#[cfg(feature = "torch")]
+mod drawn {
+    use std::fs;
+    use std::path::Path;
+
+    use image::GenericImageView;
+
+    use crate::support::training::{Run, only_run, tiny};
+
+    /// Trained for a few steps by a chain that ends in noise alone.
+    const ZERO: &str = "[diffusion]\nzero_terminal_snr = true\nprediction_type = \"v\"\n";
+
+    /// Shades in a grid; a failed sampler leaves its tiles of one.
+    fn shades(path: &Path) -> usize {
+        let image = image::open(path).unwrap();
+        let mut found: Vec<[u8; 4]> = image.pixels().map(|(_, _, pixel)| pixel.0).collect();
+        found.sort_unstable();
+        found.dedup();
+        found.len()
+    }
+
+    fn trained(settings: &[&str]) -> (crate::support::Workplace, Run) {
+        let place = tiny(ZERO);
+        let shorter = ["training.steps=4", "sampling.every=4", "evaluation.every=0", "checkpoint.every=0"];
+        let mut arguments = vec!["run", "x.toml"];
+        arguments.extend(shorter.iter().chain(settings).flat_map(|setting| ["-s", setting]));
+        place.ablate(&arguments).exits(0);
+        let run = only_run(&place);
+        (place, run)
+    }
+
+    #[test]
+    fn every_sampler_draws_in_training_from_a_chain_that_starts_in_noise_alone() {
+        for sampler in ["ddim", "ddpm", "dpm_solver_pp"] {
+            let (_place, run) = trained(&[&format!("sampling.sampler={sampler}")]);
+            let grid = run.path.join("samples/step-00000004.png");
+            assert!(shades(&grid) > 50, "{sampler}: {} shades", shades(&grid));
+        }
+    }
+
+    #[test]
+    fn every_sampler_draws_from_a_checkpoint_and_says_so() {
+        let (place, run) = trained(&["sampling.eta=0.5"]);
+        let path = run.path.to_str().unwrap();
+        let draw = |file: &str, arguments: &[&str]| {
+            let ran = place.ablate(&[&["sample", path, "-n", "4", "-o", file], arguments].concat()).exits(0);
+            (fs::read(place.path(file)).unwrap(), ran.stdout)
+        };
+        let (own, told) = draw("own.png", &[]);
+        assert!(told.contains("(ema weights, 5 steps of ddim, seed 0)"), "{told}");
+        let others: [&[&str]; 5] = [
+            &["--sampler", "ddpm"],
+            &["--sampler", "ddpm", "--variance", "fixed_large", "--timestep-spacing", "linspace"],
+            &["--sampler", "ddpm", "--steps", "1000"],
+            &["--sampler", "dpm_solver_pp", "--steps", "3"],
+            &["--sampler", "dpm_solver_pp", "--timestep-spacing", "linspace"],
+        ];
+        let mut drawn = vec![own];
+        for (number, arguments) in others.into_iter().enumerate() {
+            let file = format!("{number}.png");
+            let (bytes, told) = draw(&file, arguments);
+            assert!(told.contains(&format!("of {}, seed 0)", arguments[1])), "{told}");
+            assert!(shades(&place.path(&file)) > 20, "{arguments:?}");
+            assert!(!drawn.contains(&bytes), "{arguments:?} makes no difference");
+            drawn.push(bytes);
+        }
+        let refused =
+            |arguments: &[&str]| place.ablate(&[&["sample", path], arguments].concat()).exits(2).stderr;
+        assert_eq!(
+            refused(&["--steps", "1001"]),
+            "error: sampling.steps = 1001 is more than diffusion.timesteps = 1000\n  \
+             help: a sampler visits each timestep once at most; use 1000 or fewer\n"
+        );
+        assert!(
+            refused(&["--sampler", "ddpm", "--eta", "1"])
+                .starts_with("error: sampling.eta = 1 has no effect")
+        );
+        let noisy = refused(&["--sampler", "ddpm", "--variance", "fixed_large"]);
+        assert!(noisy.contains("would leave noise in the images"), "{noisy}");
+        let small = refused(&["--eta", "2"]);
+        assert_eq!(
+            small,
+            "error: --eta 2 is out of range\n  help: use 0 (deterministic) to 1 (as noisy as DDPM)\n"
+        );
+    }
+}
