@@ -73,7 +73,9 @@ fn cases() -> Vec<PathBuf> {
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/diffusers");
     let folders = std::env::var_os("ABLATE_PEER_NETWORKS").map(PathBuf::from).into_iter().chain([ours]);
     let files = folders.flat_map(|folder| std::fs::read_dir(folder).unwrap());
-    let paths: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
+    let paths = files.map(|entry| entry.unwrap().path());
+    let paths: Vec<PathBuf> =
+        paths.filter(|path| path.extension().is_some_and(|extension| extension == "safetensors")).collect();
     assert!(paths.len() >= 3);
     paths
 }

@@ -90,7 +90,7 @@ fn recorded(what: &str, before: &Trained, after: &Trained) -> String {
 /// Whether two seeds of an experiment were trained at the same time.
 fn overlap(place: &Workplace, name: &str, jobs: usize) -> bool {
     let base = BASE.replace("jobs = 1", &format!("jobs = {jobs}")).replace("steps = 6", "steps = 60");
-    place.write(&format!("{name}.toml"), format!("{base}[sweep]\nseeds = [0, 1]\n"));
+    place.write(&format!("{name}.toml"), format!("{base}[sweep]\nseeds = [0, 1]\ninclude_base = true\n"));
     place.ablate(&["run", &format!("{name}.toml"), "--quiet"]).exits(0);
     let variant = fs::read_dir(place.path(format!("runs/{name}"))).unwrap().flatten();
     let folder = variant.map(|entry| entry.path()).find(|path| path.join("seed-0").is_dir()).unwrap();
