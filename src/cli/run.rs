@@ -5,6 +5,7 @@
 
 mod entry;
 mod glob;
+mod images;
 mod precision;
 mod prepare;
 pub(super) mod session;
@@ -13,12 +14,13 @@ pub(super) use entry::{Entry, make_paths_absolute};
 pub(super) use precision::check_precision;
 pub(super) use session::{Options, Session, require_torch, take};
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::experiment_args::ExperimentArgs;
 use super::failure::Failure;
 use super::plan_left_out;
-use crate::config::{Experiment, Problem, Problems};
+use crate::config::Experiment;
 use crate::launch::Slots;
 use crate::plan::{self, Plan};
 use crate::rundir::text::printable;
@@ -48,7 +50,7 @@ pub(crate) struct Args {
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let experiment = Experiment::load(&request(&args))?;
     let plan = Plan::build(&experiment)?;
-    check_data(&experiment, &plan)?;
+    images::check(&experiment, &plan)?;
     let mut entries = chosen(&plan, args.only.as_deref())?;
     require_torch()?;
     let notes = check_precision(&mut entries, &|key| experiment.location(key))?;
@@ -61,7 +63,16 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     }
 
     let directory = plan.experiment_dir();
+    let new = missing_folders(directory.path());
     let lock = take(&directory)?;
+    if let Err(failure) = images::prepare(&experiment, &plan, args.options.quiet) {
+        // Wrong input leaves no trace: the folders and the lock file in them were made just now.
+        if !new.is_empty() {
+            let _ = std::fs::remove_file(directory.lock_path());
+            new.iter().for_each(|folder| drop(std::fs::remove_dir(folder)));
+        }
+        return Err(failure);
+    }
     let recorded = plan::record_request(&directory, &experiment, &std::env::args().collect::<Vec<_>>())
         .and_then(|()| plan::write_record(&plan));
     for warning in recorded.map_err(session::storage)? {
@@ -70,6 +81,12 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let runtime = &experiment.base().runtime;
     let slots = Slots::choose(runtime, plan.runs().count());
     Session { directory: &directory, slots, options: &args.options, _lock: lock }.train(&entries)
+}
+
+/// A folder and those above it that are not there yet, the deepest first.
+fn missing_folders(folder: &Path) -> Vec<PathBuf> {
+    let above = folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    above.map(Path::to_path_buf).collect()
 }
 
 /// The request with the flags that stand for keys.
@@ -81,38 +98,6 @@ fn request(args: &Args) -> crate::config::Request {
     }
     request.set.extend(args.launcher.as_ref().map(|kind| format!("launcher.kind={kind}")));
     request
-}
-
-/// Looks at every data set the plan needs, once each.
-fn check_data(experiment: &Experiment, plan: &Plan) -> Result<(), Failure> {
-    let mut seen: Vec<&crate::config::Data> = Vec::new();
-    let mut problems = Problems(Vec::new());
-    for variant in &plan.variants {
-        let data = &variant.config.data;
-        if seen.contains(&data) {
-            continue;
-        }
-        seen.push(data);
-        if let Err(error) = crate::data::check(data, &variant.config.runtime.data_dir) {
-            let location = experiment.location("data.root").or_else(|| experiment.location("data.dataset"));
-            problems.0.push(data_problem(&error).at(location).in_variant(&variant.name));
-        }
-    }
-    Ok(problems.into_result()?)
-}
-
-/// The error with its causes; what it says to do comes last and becomes the problem's own help.
-fn data_problem(error: &crate::data::Error) -> Problem {
-    let mut message = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        message.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    match message.split_once("\n  help: ") {
-        Some((message, help)) => Problem::new(message.replace("\n  ", "\n")).with_help(help),
-        None => Problem::new(message),
-    }
 }
 
 /// Every run of the plan that `--only` lets through, in the plan's order.

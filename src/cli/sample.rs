@@ -132,9 +132,10 @@ mod with_torch {
             named => labels.iter().position(|label| label == named),
         };
         place.map(|place| weights::average(place, &labels[place])).ok_or_else(|| {
-            let (first, others) = (&labels[0], labels[1..].iter().map(|label| format!("{label}, ")));
+            let mut words = vec![format!("ema (that is {})", labels[0])];
+            words.extend_from_slice(&labels[1..]);
             Failure::user(format!("--weights {asked}: this run has no such weights"))
-                .with_help(format!("use ema (that is {first}), {}or raw", others.collect::<String>()))
+                .with_help(format!("use {} or raw", words.join(", ")))
         })
     }
 

@@ -10,37 +10,45 @@
 //! small `.index` file: so ids, fingerprint and the unusable images are the same and are known before training
 //! begins, and a run that was started with a cache can go on without.
 
-use std::fs::{self, File};
+use std::cell::Cell;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use super::cache_file::{Draft, HEADER_BYTES, Kind, TEMPORARY_SUFFIX, Unusable, load};
+use super::cache_file::{Draft, HEADER_BYTES, Kind, Unusable, load};
+use super::cache_folder::{lock, remove_outdated, remove_stale};
 use super::error::Error;
 use super::index::{Corrupt, Extent, Index};
 use super::reader::{Part, Reader};
 use super::room::{Room, human};
 use super::store::{Pixels, Store};
-use super::survey::{Failure, survey};
+use super::survey::{Failure, Report, survey};
 
-/// A temporary file untouched for so long was left by a killed process.
-const STALE_AFTER: Duration = Duration::from_secs(3600);
+/// The images of a reader, ready to be used.
+pub(super) struct Opened {
+    pub(super) store: Store,
+    /// Sentences for the user.
+    pub(super) notes: Vec<String>,
+    /// Whether every image was decoded for this.
+    pub(super) decoded: bool,
+}
 
 /// Opens the decoded images of `reader`: from the cache in `data_dir` if they are there and whole, else by
-/// decoding. The second value holds sentences for the user. `room` is asked of the file system where absent.
+/// decoding. `room` is asked of the file system where absent; `report` is told how far decoding is.
 pub(super) fn open(
     reader: &dyn Reader,
     data_dir: &Path,
     room: Option<Room>,
-) -> Result<(Store, Vec<String>), Error> {
-    let mut cache = Cache::new(reader, data_dir.join("cache"));
+    report: Report<'_>,
+) -> Result<Opened, Error> {
+    let mut cache = Cache::new(reader, data_dir.join("cache"), report);
     let (index, pixels) = match cache.ready() {
         Some(found) => found,
         None => cache.make(room)?,
     };
-    let mut notes = cache.notes;
+    let Cache { mut notes, decoded, .. } = cache;
     notes.extend(left_out(reader, &index)?);
-    Ok((Store::new(index, pixels), notes))
+    Ok(Opened { store: Store::new(index, pixels), notes, decoded: decoded.get() })
 }
 
 /// What is said of unusable images; an error unless they may be left out.
@@ -70,10 +78,13 @@ struct Cache<'a> {
     family: String,
     stem: String,
     notes: Vec<String>,
+    /// Whether a survey was made.
+    decoded: Cell<bool>,
+    report: Report<'a>,
 }
 
 impl<'a> Cache<'a> {
-    fn new(reader: &'a dyn Reader, folder: PathBuf) -> Self {
+    fn new(reader: &'a dyn Reader, folder: PathBuf, report: Report<'a>) -> Self {
         let promised = Extent::of(reader);
         let hash = |text: &str, digits: usize| {
             let mut hasher = blake3::Hasher::new_derive_key("ablate cache key v2");
@@ -84,7 +95,8 @@ impl<'a> Cache<'a> {
         let size = format!("{}x{}x{}", shape.channels, shape.height, shape.width);
         let family = format!("{}-{size}-{}-", reader.name(), hash(&reader.place(), 8));
         let stem = format!("{family}{}", hash(&reader.identity(), 16));
-        Self { reader, promised, folder, family, stem, notes: reader.notes() }
+        let (decoded, notes) = (Cell::new(false), reader.notes());
+        Self { reader, promised, folder, family, stem, notes, decoded, report }
     }
 
     fn file_name(&self, kind: Kind) -> String {
@@ -152,13 +164,14 @@ impl<'a> Cache<'a> {
     }
 
     /// Decodes everything into a file.
-    fn build(&self) -> Result<(), Failure> {
+    fn build(&mut self) -> Result<(), Failure> {
         remove_stale(&self.folder);
         let mut draft = Draft::create(&self.folder, &self.file_name(Kind::Pixels), Kind::Pixels)
             .map_err(Failure::Storage)?;
-        let index = survey(self.reader, &mut |pixels| draft.put(pixels))?;
+        self.decoded.set(true);
+        let index = survey(self.reader, &mut |pixels| draft.put(pixels), self.report)?;
         draft.finish(&index).map_err(Failure::Storage)?;
-        self.remove_outdated();
+        remove_outdated(&self.folder, &self.family, &self.stem);
         Ok(())
     }
 
@@ -181,7 +194,7 @@ impl<'a> Cache<'a> {
                 let written = Draft::create(&self.folder, &self.file_name(Kind::Index), Kind::Index)
                     .and_then(|draft| draft.finish(&index));
                 match written {
-                    Ok(()) => self.remove_outdated(),
+                    Ok(()) => remove_outdated(&self.folder, &self.family, &self.stem),
                     Err(error) => self.notes.push(format!(
                         "the list of images cannot be kept in {} ({error}): every start looks at all of them",
                         self.folder.display()
@@ -197,47 +210,16 @@ impl<'a> Cache<'a> {
         Ok((index, Pixels::Streamed([open(Part::Train)?, open(Part::Test)?])))
     }
 
-    fn survey(&self, put: &mut dyn FnMut(&[u8])) -> Result<Index, Error> {
+    fn survey(&mut self, put: &mut dyn FnMut(&[u8])) -> Result<Index, Error> {
         let put = &mut |pixels: &[u8]| {
             put(pixels);
             Ok(())
         };
-        survey(self.reader, put).map_err(|failure| match failure {
+        self.decoded.set(true);
+        survey(self.reader, put, self.report).map_err(|failure| match failure {
             Failure::Source(error) => error,
             Failure::Storage(error) => Error::io("decode images for", &self.folder)(error),
         })
-    }
-
-    /// Removes what was decoded from an earlier state of the same files; best effort.
-    fn remove_outdated(&self) {
-        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let finished = [Kind::Pixels, Kind::Index].iter().any(|kind| name.ends_with(kind.extension()));
-            if finished && name.starts_with(&self.family) && !name.starts_with(&self.stem) {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
-    }
-}
-
-/// Waits until no other process builds in the folder; goes on without where the file system has no locks,
-/// since building twice is only slower.
-fn lock(folder: &Path) -> Option<File> {
-    let file = File::open(folder).ok()?;
-    file.lock().ok()?;
-    Some(file)
-}
-
-/// Removes what killed processes left; best effort, a file that resists is somebody else's.
-fn remove_stale(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let ours = entry.file_name().to_string_lossy().ends_with(TEMPORARY_SUFFIX);
-        let age = entry.metadata().ok().and_then(|metadata| metadata.modified().ok()?.elapsed().ok());
-        if ours && age.is_some_and(|age| age > STALE_AFTER) {
-            let _ = fs::remove_file(entry.path());
-        }
     }
 }
 

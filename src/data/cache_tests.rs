@@ -1,11 +1,13 @@
 //! Tests of the cache with a reader that counts how often it is read.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use super::*;
+use crate::data::cache_folder::STALE_AFTER;
 use crate::data::reader::{Images, Shape};
 
 /// Images of counted bytes; `opened` counts how often a part was opened.
@@ -65,11 +67,12 @@ impl Reader for Counted {
 }
 
 fn open(reader: &Counted, data_dir: &Path) -> Result<(Store, Vec<String>), Error> {
-    super::open(reader, data_dir, None)
+    let opened = super::open(reader, data_dir, None, &mut |_, _| {})?;
+    Ok((opened.store, opened.notes))
 }
 
 fn cache_file(data_dir: &Path) -> PathBuf {
-    Cache::new(&Counted::default(), data_dir.join("cache")).path(Kind::Pixels)
+    Cache::new(&Counted::default(), data_dir.join("cache"), &mut |_, _| {}).path(Kind::Pixels)
 }
 
 fn assert_whole(store: &Store) {
@@ -83,10 +86,11 @@ fn assert_whole(store: &Store) {
 fn the_second_opening_decodes_nothing_and_gives_the_same_images() {
     let data_dir = tempfile::tempdir().unwrap();
     let reader = Counted::default();
-    let (first, notes) = open(&reader, data_dir.path()).unwrap();
-    assert_eq!((reader.opened(), notes), (2, vec![]));
-    let (second, notes) = open(&reader, data_dir.path()).unwrap();
-    assert_eq!((reader.opened(), notes), (2, vec![]));
+    let open = || super::open(&reader, data_dir.path(), None, &mut |_, _| {}).unwrap();
+    let Opened { store: first, notes, decoded } = open();
+    assert_eq!((reader.opened(), notes, decoded), (2, vec![], true));
+    let Opened { store: second, notes, decoded } = open();
+    assert_eq!((reader.opened(), notes, decoded), (2, vec![], false));
     assert_whole(&first);
     assert_whole(&second);
     assert_eq!(first.content_hash(), second.content_hash());

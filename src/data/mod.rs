@@ -16,6 +16,7 @@
 mod batch;
 mod cache;
 mod cache_file;
+mod cache_folder;
 mod cifar;
 mod dataset;
 mod error;
@@ -39,7 +40,7 @@ mod stream;
 mod survey;
 
 pub use batch::{Batch, BatchPlan, Batcher};
-pub use dataset::{DataSet, check, open};
+pub use dataset::{DataSet, check, open, open_reporting};
 pub use error::Error;
 pub use order::Order;
 pub use prefetch::Prefetch;

@@ -6,7 +6,6 @@
 //! them at once.
 
 use std::io;
-use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
@@ -16,8 +15,9 @@ use super::reader::{Images, Part, Reader};
 
 /// Most bytes of decoded pixels in memory.
 const GROUP_BYTES: usize = 32 << 20;
-/// How often the log says how far it is.
-const REPORT_EVERY: Duration = Duration::from_secs(10);
+
+/// Told after every group how many images are done, of how many.
+pub(super) type Report<'a> = &'a mut dyn FnMut(usize, usize);
 
 /// Which side of the copy failed: only the second can be done without.
 pub(super) enum Failure {
@@ -29,12 +29,14 @@ pub(super) enum Failure {
 pub(super) fn survey(
     reader: &dyn Reader,
     put: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    report: Report<'_>,
 ) -> Result<Index, Failure> {
     let values = reader.shape().values();
     let group = (GROUP_BYTES / values).clamp(2 * rayon::current_num_threads(), 4096);
     let mut buffer = vec![0; group * values];
     let mut index = Index::new(reader.shape());
-    let mut reported = Instant::now();
+    let total = Part::ALL.map(|part| reader.count(part)).iter().sum();
+    let mut done = 0;
     for part in Part::ALL {
         let count = reader.count(part);
         if count == 0 {
@@ -54,17 +56,8 @@ pub(super) fn survey(
                     Err(error) => return Err(Failure::Source(error)),
                 }
             }
-            if reported.elapsed() > REPORT_EVERY {
-                reported = Instant::now();
-                let done = first + buffer.len() / values;
-                tracing::info!(
-                    dataset = reader.name(),
-                    part = part.name(),
-                    done,
-                    of = count,
-                    "decoding images"
-                );
-            }
+            done += buffer.len() / values;
+            report(done, total);
         }
     }
     Ok(index)
@@ -93,10 +86,11 @@ mod tests {
             let mut pixels = Vec::new();
             let reader = Shapes::new(8, 3);
             let index = pool.install(|| {
-                survey(&reader, &mut |bytes| {
+                let put = &mut |bytes: &[u8]| {
                     pixels.extend_from_slice(bytes);
                     Ok(())
-                })
+                };
+                survey(&reader, put, &mut |_, _| {})
             });
             (index.ok().unwrap(), blake3::hash(&pixels))
         };

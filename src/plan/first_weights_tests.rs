@@ -1,3 +1,5 @@
+//! Tests of first weights in a plan: found, told apart by content, refused where they cannot serve.
+
 use std::fs;
 
 use safetensors::Dtype;

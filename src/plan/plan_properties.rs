@@ -102,7 +102,9 @@ impl Meant {
 }
 
 /// An exclude rule, and whether it holds.
-const RULES: [(&str, fn(Meant) -> bool); 7] = [
+type Rule = (&'static str, fn(Meant) -> bool);
+
+const RULES: [Rule; 7] = [
     ("\"model.dropout\" = 1e-1", |meant| meant.dropout == 10),
     ("\"model.dropout\" = { ge = 0.2 }", |meant| meant.dropout >= 20),
     ("\"model.attention_resolutions\" = [8, 16, 8]", |meant| meant.attention == 24),

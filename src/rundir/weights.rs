@@ -111,8 +111,8 @@ impl WeightsError {
                  with, and the numbers 32-bit floats"
             }
             WeightsError::Changed { .. } => {
-                "restore the file that was meant, or plan again without training.initial_weights_blake3 to start \
-                 from this one as another variant"
+                "restore the file that was meant; or run the experiment again, without \
+                 training.initial_weights_blake3, to start from this one as another variant"
             }
         }
     }

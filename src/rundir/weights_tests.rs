@@ -1,3 +1,5 @@
+//! Tests of finding weights: every kind of path, every kind of damage.
+
 use std::collections::BTreeMap;
 use std::fs;
 

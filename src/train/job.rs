@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -11,12 +12,15 @@ use super::evaluation::Evaluator;
 use super::precision::CPU_LIMIT;
 use super::trainer::Trainer;
 use crate::config::Config;
-use crate::data::{DataSet, Resident};
+use crate::data::{self, DataSet, Resident};
 use crate::diffusion::Schedule;
 use crate::ops;
 use crate::rundir::{Owner, RunDir, RunDirError, files};
 
 const SIZE_LIMIT: u64 = 1 << 20;
+
+/// How often the log says how far a decoding of all images is.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// Choices that can change a bit of the result: made once per run and kept by every attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,7 +145,15 @@ impl Prepared {
     /// When the machine lacks the device or a file of the data set.
     pub fn open(config: &Config) -> Result<Self, Error> {
         let (device_name, device) = super::open_device(config.runtime.device)?;
-        let data = Arc::new(crate::data::open(&config.data, &config.runtime.data_dir)?);
+        let mut last = Instant::now();
+        let mut report = |done: usize, of: usize| {
+            if last.elapsed() > SAY_EVERY {
+                last = Instant::now();
+                tracing::info!(done, of, "decoding images");
+            }
+        };
+        let data = data::open_reporting(&config.data, &config.runtime.data_dir, &mut report)?;
+        let data = Arc::new(data);
         for note in &data.notes {
             tracing::warn!(note, "data");
         }

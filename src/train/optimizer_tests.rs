@@ -1,3 +1,5 @@
+//! Tests of the optimizers and the learning rate, held to numbers that PyTorch computed.
+
 use burn::tensor::Device;
 
 use super::*;

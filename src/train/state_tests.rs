@@ -1,3 +1,5 @@
+//! Tests of what a checkpoint saves, and of the two starts of a network.
+
 use super::*;
 use crate::config::{Ema, ModelInit, Tracks, defaults};
 use crate::model::Mode;

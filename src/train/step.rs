@@ -87,11 +87,11 @@ pub(super) fn step(
 /// (host–device sync).
 fn fits(state: &mut State, norm: &Tensor<1>) -> Result<bool, Error> {
     let Some(scale) = &mut state.loss_scale else { return Ok(true) };
-    let finite = scalar(norm).is_finite();
-    scale.learn(finite).map_err(|Exhausted| Error::LossScale { step: state.step + 1 })?;
+    let (step, finite) = (state.step + 1, scalar(norm).is_finite());
+    scale.learn(finite).map_err(|Exhausted| Error::LossScale { step })?;
     if !finite {
         tracing::info!(
-            step = state.step + 1,
+            step,
             loss_scale = scale.factor(),
             "the scaled gradient is not finite; update skipped"
         );

@@ -104,8 +104,8 @@ impl<'t, 'j> Trainer<'t, 'j> {
                 losses: made.losses.clone(),
                 timesteps: batch.timesteps,
                 norm: made.norm.clone(),
-                skipped: made.skipped,
                 squared_norms: made.squared_norms.clone(),
+                skipped: made.skipped,
             });
             if self.due(self.job.config.training.log_every) || self.report_due() {
                 self.drain()?;

@@ -70,7 +70,7 @@ fn values_of_a_wrong_type_are_reported_together() {
 fn problems_of_every_kind_and_layer_come_in_one_go() {
     let place = Workplace::with(
         "x.toml",
-        "extends = [\"shared.toml\"]\n[model]\nbase_chanels = 8\n[diffusion]\nloss_type = \"huber\"\n",
+        "extends = [\"shared.toml\"]\n[model]\nbase_chanels = 8\n[diffusion]\nloss_type = \"hubr\"\n",
     );
     place.write("shared.toml", "[training]\nbatch_size = 0\n");
     assert_eq!(
@@ -78,8 +78,8 @@ fn problems_of_every_kind_and_layer_come_in_one_go() {
         "error: training.batch_size = 0 is out of range\n  set in shared.toml:2 (extends)\n  \
          help: training.batch_size takes an integer from 1 to 1048576\n\n\
          error: unknown key model.base_chanels\n  set in x.toml:3\n  help: did you mean model.base_channels?\n\n\
-         error: diffusion.loss_type = \"huber\" comes with a later version; this one has \"mse\"\n  \
-         set in x.toml:5\n\n\
+         error: diffusion.loss_type = \"hubr\" is not one of \"mse\", \"l1\", \"huber\"\n  \
+         set in x.toml:5\n  help: did you mean \"huber\"?\n\n\
          error: model.dropout = 2 is out of range\n  set by -s model.dropout=2\n  \
          help: model.dropout takes a number of at least 0 and below 1\n\n\
          4 problems; nothing was started\n"
@@ -147,8 +147,8 @@ fn a_missing_data_set_names_the_folder_the_files_and_how_to_get_them() {
         format!(
             "error: the data set mnist is not complete in {folder}\n  \
              looked there and in its folders data, raw, MNIST/raw, package/data for\n{}  {origin}\n  \
-             help: the \"MNIST database of handwritten digits\" is published as four IDX files; put them, plain or \
-             .gz, into that folder, or set data.root to the folder that has them\n",
+             help: `ablate data fetch mnist` brings them; or put the four IDX files of the \"MNIST database of \
+             handwritten digits\", plain or .gz, into that folder, or set data.root to the folder that has them\n",
             lines.concat()
         )
     };
@@ -159,7 +159,7 @@ fn a_missing_data_set_names_the_folder_the_files_and_how_to_get_them() {
     };
     assert_eq!(
         told(refused(&place, &["x.toml"])),
-        expected("data/mnist", "set in presets/mnist.toml:4 (variant \"ID\")")
+        expected("data/mnist", "set in presets/mnist.toml:7 (variant \"ID\")")
     );
     place.write("x.toml", "preset = \"mnist\"\ndata.root = \"elsewhere\"\n");
     assert_eq!(told(refused(&place, &["x.toml"])), expected("elsewhere", "set in x.toml:2 (variant \"ID\")"));
@@ -198,19 +198,15 @@ fn a_runs_folder_that_cannot_be_written_is_named_with_the_way_out() {
 
 #[test]
 fn what_a_later_version_brings_is_refused_by_name() {
-    let toml = "[diffusion]\nnoise_schedule = \"sigmoid\"\nzero_terminal_snr = true\n\
-                [training]\nprecision = \"bf16\"\n[launcher]\nkind = \"slurm\"\npartition = \"gpu\"\n";
+    let toml = "[evaluation]\nmetrics = [\"fid\"]\n[launcher]\nkind = \"slurm\"\npartition = \"gpu\"\n";
     assert_eq!(
         refusal(toml),
-        "error: diffusion.noise_schedule = \"sigmoid\" comes with a later version; this one has \"linear\", \
-         \"cosine\"\n  set in x.toml:2\n\n\
-         error: diffusion.zero_terminal_snr comes with a later version\n  set in x.toml:3\n\n\
-         error: training.precision = \"bf16\" comes with a later version; this one has \"f32\"\n  \
-         set in x.toml:5\n\n\
+        "error: evaluation.metrics = \"fid\" comes with a later version; this one has \"loss\", \
+         \"denoise_score\", \"denoise_bits\"\n  set in x.toml:2\n\n\
          error: launcher.kind = \"slurm\" comes with a later version; this one has \"local\"\n  \
-         set in x.toml:7\n\n\
-         error: launcher.partition comes with a later version\n  set in x.toml:8\n\n\
-         5 problems; nothing was started\n"
+         set in x.toml:4\n\n\
+         error: launcher.partition comes with a later version\n  set in x.toml:5\n\n\
+         3 problems; nothing was started\n"
     );
     assert_eq!(
         refusal("[sweep.random]\ncount = 16\n"),
@@ -334,6 +330,7 @@ fn a_value_that_aims_at_the_terminal_is_shown_harmlessly() {
     fs::write(place.path("x.toml"), "[data]\ndataset = \"\\u001b[2Jgone\"\n").unwrap();
     assert_eq!(
         refused(&place, &["x.toml"]),
-        "error: data.dataset = \"\\u001B[2Jgone\" is not one of \"shapes\", \"mnist\"\n  set in x.toml:2\n"
+        "error: data.dataset = \"\\u001B[2Jgone\" is not one of \"shapes\", \"mnist\", \
+         \"fashion-mnist\", \"cifar10\", \"cifar100\", \"folder\"\n  set in x.toml:2\n"
     );
 }

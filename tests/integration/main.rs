@@ -1,5 +1,8 @@
 //! One integration-test binary: each one links libtorch.
 
+mod config;
+#[cfg(feature = "torch")]
+mod data;
 #[cfg(feature = "torch")]
 mod diffusers;
 #[cfg(feature = "torch")]
@@ -7,8 +10,11 @@ mod effects;
 mod errors;
 #[cfg(feature = "torch")]
 mod every_key;
+mod experiments;
 mod fetch;
 mod house;
+#[cfg(feature = "torch")]
+mod precision;
 mod readme;
 #[cfg(feature = "torch")]
 mod resume;

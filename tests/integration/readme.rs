@@ -1,12 +1,17 @@
-//! What the README and `experiments/` show is what the program takes.
+//! What the README shows is what the program takes.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::support::Workplace;
+use crate::support::commands::{commands, is_known};
 
-fn repository() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+/// Commands of the README that need neither a trained run nor the network, and end in seconds.
+const OFFLINE: [&str; 5] = ["plan", "config show", "config why", "config presets", "data list"];
+
+fn readme() -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    fs::read_to_string(path).expect("the README is there")
 }
 
 /// The contents of fenced blocks of a language, each with the line it begins at.
@@ -31,32 +36,51 @@ fn blocks(markdown: &str, language: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Plans a file as a user would, without a word of complaint.
-fn plans(path: &Path) {
-    let place = Workplace::new();
-    let ran = place.ablate(&["plan", path.to_str().unwrap(), "--json"]);
-    assert_eq!(ran.code, Some(0), "{}:\n{}", path.display(), ran.stderr);
-    assert!(!ran.json()["variants"].as_array().unwrap().is_empty());
-    assert_eq!(place.files(), [""; 0], "plan writes nothing");
-}
-
 #[test]
 fn every_toml_block_of_the_readme_is_an_experiment() {
-    let readme = fs::read_to_string(repository().join("README.md")).expect("the README is there");
-    let blocks = blocks(&readme, "toml");
-    assert!(!blocks.is_empty(), "the README shows what an experiment looks like");
+    let blocks = blocks(&readme(), "toml");
+    assert!(blocks.len() > 1, "the README shows what an experiment looks like");
     for (line, text) in blocks {
-        let place = Workplace::with(&format!("readme-{line}.toml"), &text);
-        plans(&place.path(format!("readme-{line}.toml")));
+        let place = Workplace::with("x.toml", &text);
+        let ran = place.ablate(&["plan", "x.toml", "--json"]);
+        assert_eq!(ran.code, Some(0), "README.md:{line}:\n{}", ran.stderr);
+        assert!(!ran.json()["variants"].as_array().unwrap().is_empty());
+        assert_eq!(place.files(), ["x.toml"], "plan writes nothing");
     }
 }
 
 #[test]
-fn every_file_in_experiments_plans() {
-    let entries = fs::read_dir(repository().join("experiments")).expect("the folder is there");
-    let paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    let files: Vec<&PathBuf> =
-        paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
-    assert!(files.iter().any(|path| path.ends_with("quickstart.toml")), "{files:?}");
-    files.into_iter().for_each(|path| plans(path));
+fn every_command_of_the_readme_exists_with_its_flags() {
+    let shown = commands(&readme());
+    assert!(shown.len() > 8, "the README shows how the program is used: {shown:?}");
+    shown.iter().for_each(|words| is_known(words));
+}
+
+#[test]
+fn the_commands_that_need_no_run_do_what_the_readme_says() {
+    let readme = readme();
+    // The README's first experiment is the one that its commands are about.
+    let place = Workplace::with("my-sweep.toml", &blocks(&readme, "toml")[0].1);
+    let mut tried = 0;
+    for words in commands(&readme) {
+        let line = words.join(" ");
+        if OFFLINE.iter().any(|name| line == *name || line.starts_with(&format!("{name} "))) {
+            let words: Vec<&str> =
+                words.iter().map(String::as_str).filter(|word| !word.contains("NAME")).collect();
+            place.ablate(&words).exits(0);
+            tried += 1;
+        }
+    }
+    assert!(tried >= OFFLINE.len() - 1, "only {tried} commands were tried");
+    assert_eq!(place.files(), ["my-sweep.toml"], "none of them writes");
+}
+
+#[test]
+fn every_script_of_the_readme_is_there() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    for line in blocks(&readme(), "console").iter().flat_map(|(_, text)| text.lines()) {
+        for word in line.split_whitespace().filter(|word| word.starts_with("scripts/")) {
+            assert!(root.join(word).is_file(), "{word}");
+        }
+    }
 }

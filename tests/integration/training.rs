@@ -78,9 +78,9 @@ fn averages_stand_side_by_side_in_checkpoints_and_logs() {
     let alone = tiny("[ema]\ndecay = 0.5\n");
     train(&alone, &[]);
     let alone = only_run(&alone);
-    assert_eq!(values(&run, "ema-0.5"), values(&alone, "ema"));
-    assert_eq!(values(&run, "model"), values(&alone, "model"));
-    assert_ne!(values(&run, "ema"), values(&alone, "ema"));
+    assert!(values(&run, "ema-0.5") == values(&alone, "ema"));
+    assert!(values(&run, "model") == values(&alone, "model"));
+    assert!(values(&run, "ema") != values(&alone, "ema"));
 
     // The first is the one that ranks.
     let compared = place.ablate(&["compare", "runs/x", "--format", "json"]).exits(0).json();
@@ -155,8 +155,10 @@ fn training_starts_from_the_weights_it_is_given() {
     };
     let (started, others) = find(&hash);
     assert_eq!(others, 0);
-    assert_eq!(values(&started, "model"), values(&source, "ema"));
-    assert_eq!(values(&started, "ema"), values(&source, "ema"));
+    let given = values(&source, "ema");
+    assert!(values(&started, "model") == given && given != values(&source, "model"));
+    // An average of equal numbers is that number, but for rounding.
+    assert!(values(&started, "ema").iter().zip(&given).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs()));
     let config: toml::Table = started.read("config.toml").parse().unwrap();
     let path = config["training"]["initial_weights"].as_str().unwrap();
     assert_eq!(
@@ -184,8 +186,9 @@ fn weights_that_changed_after_the_plan_fail_the_run_until_it_has_a_checkpoint() 
     train(&place, &["training.initial_weights=weights.safetensors"]);
     let run = runs_of(&place).into_iter().find(|run| run.path != source.path).unwrap();
     let interrupt = || {
-        let status = run.read("status.json").replace("\"done\"", "\"interrupted\"");
-        fs::write(run.path.join("status.json"), status).unwrap();
+        let mut status = run.status().unwrap();
+        status["state"] = json!("interrupted");
+        fs::write(run.path.join("status.json"), status.to_string()).unwrap();
     };
     fs::copy(source.path.join("checkpoints/step-00000008/model.safetensors"), &weights).unwrap();
 
@@ -280,22 +283,33 @@ fn a_run_that_diverges_leaves_nothing_that_is_not_finite() {
 
 #[test]
 fn a_run_that_diverges_between_checkpoints_keeps_the_last_good_one() {
-    // The rate is harmless during its warm-up and absurd at the end of it.
+    // Weight decay this strong multiplies the weights by -1.5 at every step: they overflow late, between rows.
+    let settings = [
+        "training.learning_rate=1e-3",
+        "training.weight_decay=2500",
+        "training.warmup_steps=0",
+        "training.steps=1000",
+        "training.log_every=1000",
+        "sampling.every=0",
+        "evaluation.every=0",
+    ];
+    let settings = settings.iter().flat_map(|setting| ["-s", *setting]);
+    let again: Vec<&str> = ["run", "x.toml"].into_iter().chain(settings).collect();
     let place = tiny("");
-    let rates = ["training.learning_rate=1e20", "training.warmup_steps=48", "training.grad_clip=0"];
-    let gentle = ["training.steps=8", "checkpoint.every=4"];
-    train(&place, &[&gentle[..], &["training.learning_rate=1e-4"]].concat());
-    let gentle_run = only_run(&place);
-    let settings: Vec<&str> = rates.iter().flat_map(|setting| ["-s", *setting]).collect();
-    place.ablate(&[&["run", "x.toml"][..], &settings].concat()).exits(1);
-    let bad = runs_of(&place).into_iter().find(|run| run.path != gentle_run.path).unwrap();
-    assert_eq!(bad.state(), "diverged");
-    assert_finite(&bad);
+    place.ablate(&again).exits(1);
+    let run = only_run(&place);
+    assert_eq!(run.state(), "diverged");
+    assert_finite(&run);
+    let step = run.status().unwrap()["step"].as_u64().unwrap();
+    let kept = run.checkpoints();
+    assert!(kept.iter().any(|saved| *saved < step && step - saved <= 8), "{kept:?} at {step}");
 
-    // Failed before, so only asked for again on request; the same end each time.
-    let before = bad.status().unwrap()["error"].clone();
-    place.ablate(&[&["run", "x.toml", "--retry-failed"][..], &settings].concat()).exits(1);
-    assert_eq!((bad.attempt(), &bad.status().unwrap()["error"]), (2, &before));
+    // Tried again on request alone; from the last good checkpoint it ends at the same step.
+    place.ablate(&again).exits(1);
+    assert_eq!(run.attempt(), 1);
+    let before = run.status().unwrap()["error"].clone();
+    place.ablate(&[&again[..], &["--retry-failed"]].concat()).exits(1);
+    assert_eq!((run.attempt(), &run.status().unwrap()["error"]), (2, &before));
 }
 
 #[test]

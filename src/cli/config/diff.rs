@@ -38,8 +38,9 @@ pub(super) struct Args {
 struct Side {
     shown: String,
     config: Config,
-    /// For a run: the conditions of its last attempt, if there has been one.
-    run: Option<Option<Attempt>>,
+    is_run: bool,
+    /// The conditions of a run's last attempt, if there has been one.
+    attempt: Option<Attempt>,
 }
 
 #[derive(Serialize)]
@@ -79,7 +80,7 @@ struct Condition {
 pub(super) fn exec(args: &Args) -> Result<(), Failure> {
     let mut sides = [side(&args.first)?, side(&args.second)?];
     // A run's paths are absolute; the same path in an experiment file is no difference.
-    if sides.iter().any(|side| side.run.is_some()) {
+    if sides.iter().any(|side| side.is_run) {
         sides.iter_mut().for_each(|side| make_paths_absolute(&mut side.config));
     }
     let [first, second] = &sides;
@@ -105,7 +106,8 @@ fn side(path: &Path) -> Result<Side, Failure> {
     if !path.is_dir() {
         let experiment = path.to_owned();
         let request = Request { experiment, environment: environment(), ..Request::default() };
-        return Ok(Side { shown, config: Experiment::load(&request)?.base().clone(), run: None });
+        let config = Experiment::load(&request)?.base().clone();
+        return Ok(Side { shown, config, is_run: false, attempt: None });
     }
     let run = RunDir::at(path);
     if !run.config_path().is_file() {
@@ -116,23 +118,23 @@ fn side(path: &Path) -> Result<Side, Failure> {
         .with_help("name an experiment file, or one run: runs/<experiment>/<variant>/seed-<n>"));
     }
     let config = config::read_run_config(&run.config_path()).map_err(Failure::user)?;
-    let attempt = Provenance::read(&run).unwrap_or_else(|error| {
+    let attempts = Provenance::read(&run).map(|provenance| provenance.attempts).unwrap_or_else(|error| {
         eprintln!("warning: {}", printable(&error.to_string()));
-        Provenance { format: 0, attempts: Vec::new() }
+        Vec::new()
     });
-    Ok(Side { shown, config, run: Some(attempt.attempts.into_iter().next_back()) })
+    Ok(Side { shown, config, is_run: true, attempt: attempts.into_iter().next_back() })
 }
 
 /// What two runs were trained with, where it differs.
 fn conditions(first: &Side, second: &Side) -> Vec<Condition> {
-    let attempt = |side: &Side| side.run.clone().flatten();
-    let Some((first, second)) = attempt(first).zip(attempt(second)) else { return Vec::new() };
+    let attempts = first.attempt.as_ref().zip(second.attempt.as_ref());
+    let Some((first, second)) = attempts else { return Vec::new() };
     let program = |attempt: &Attempt| {
         let changes = if attempt.code_dirty { "+changes" } else { "" };
         format!("{} ({}{changes})", attempt.version, attempt.code_revision)
     };
     let told = [
-        ("program", program(&first), program(&second)),
+        ("program", program(first), program(second)),
         ("libtorch", first.libtorch.clone(), second.libtorch.clone()),
     ];
     let differing = told.into_iter().filter(|(_, first, second)| first != second);

@@ -3,11 +3,9 @@
 //! In: a data set's name, an experiment, or nothing for every data set that is here. Out: the splits, the
 //! fingerprint and the time that took, on standard output; the image cache is built where there is none.
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use serde::Serialize;
 
@@ -133,41 +131,26 @@ struct Report {
     height: usize,
     width: usize,
     fingerprint: String,
-    /// Whether the images had to be decoded; else they were in the cache.
-    decoded: bool,
+    /// Images that had to be decoded; none where the cache had them.
+    decoded: usize,
+    /// Time of decoding, or of verifying the cache.
     seconds: f64,
-    /// Images decoded, or verified in the cache, in a second.
-    images_per_second: f64,
+    /// Images decoded in a second.
+    images_per_second: Option<f64>,
     notes: Vec<String>,
 }
 
 fn open(target: &Target) -> Result<Report, Failure> {
     let Target { data, data_dir } = target;
-    let before = cache_files(data_dir);
     let begun = Instant::now();
-    let opened = data::open(data, data_dir).map_err(|error| failure(&error, data))?;
+    let opened = data::open(data, data_dir).map_err(|error| failure(&error))?;
     let seconds = begun.elapsed().as_secs_f64();
-    // Without a new file in the cache the images were in it, unless the cache cannot be written.
-    let decoded = cache_files(data_dir) != before || before.is_empty();
-    Ok(Report::of(data, opened, decoded, seconds))
+    Ok(Report::of(data, opened, seconds))
 }
 
-/// Names and times of change in the cache.
-fn cache_files(data_dir: &Path) -> BTreeSet<(OsString, Option<SystemTime>)> {
-    let entries = std::fs::read_dir(data_dir.join("cache")).into_iter().flatten().flatten();
-    let modified = |entry: &std::fs::DirEntry| entry.metadata().ok()?.modified().ok();
-    entries.map(|entry| (entry.file_name(), modified(&entry))).collect()
-}
-
-fn failure(error: &Error, data: &Data) -> Failure {
-    let mut text: String =
+fn failure(error: &Error) -> Failure {
+    let text: String =
         with_causes(error).lines().map(|line| clean(line).into_owned()).collect::<Vec<_>>().join("\n");
-    let name = data.dataset.name();
-    let catalogue = Catalogue::built_in();
-    let fetched = catalogue.find(name).is_ok_and(|entry| !entry.files.is_empty());
-    if matches!(error, Error::Missing { .. }) && fetched && !text.contains("ablate data fetch") {
-        text.push_str(&format!("\n  help: `ablate data fetch {name}` brings the files"));
-    }
     let code = if matches!(error, Error::Io { .. }) { exit::STORAGE } else { exit::USER };
     Failure::new(text, code)
 }
@@ -177,10 +160,9 @@ fn shown(path: &Path) -> String {
 }
 
 impl Report {
-    fn of(data: &Data, opened: DataSet, decoded: bool, seconds: f64) -> Self {
+    fn of(data: &Data, opened: DataSet, seconds: f64) -> Self {
         let shape = opened.shape();
         let [train, val, test] = [&opened.train, &opened.val, &opened.test].map(data::Split::len);
-        let images = (train + val + test) as f64;
         Self {
             dataset: data.dataset.name(),
             train,
@@ -190,18 +172,18 @@ impl Report {
             height: shape.height,
             width: shape.width,
             fingerprint: opened.fingerprint,
-            decoded,
+            decoded: opened.decoded,
             seconds,
-            images_per_second: images / seconds.max(1e-9),
+            images_per_second: (opened.decoded > 0).then(|| opened.decoded as f64 / seconds.max(1e-9)),
             notes: opened.notes,
         }
     }
 
     fn text(&self) -> String {
         let Self { dataset, train, val, test, channels, height, width, fingerprint, seconds, .. } = self;
-        let how = match self.decoded {
-            true => format!("decoded in {seconds:.2} s, {:.0} images/s", self.images_per_second),
-            false => format!("in the cache, verified in {seconds:.2} s"),
+        let how = match self.images_per_second {
+            Some(speed) => format!("{} decoded in {seconds:.2} s, {speed:.0} images/s", self.decoded),
+            None => format!("in the cache, verified in {seconds:.2} s"),
         };
         let colour = if *channels == 1 { "grey" } else { "RGB" };
         let mut text = format!(

@@ -5,21 +5,18 @@
 //! round; every round goes on where the last one was cut, a pause follows each, and only rounds that brought
 //! nothing are counted.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::attempt::Stop;
 use super::digest::Digest;
 use super::error::{Failure, FetchError};
-use super::http::{Answer, Client, Setback, describe_io};
+use super::http::{Client, Setback};
 use super::job::Options;
 use super::mirror::Place;
 use super::observer::{Event, Observer};
 use super::partial::Partial;
 
-/// Read at a time; also how often progress is told.
-const CHUNK: usize = 1 << 16;
 /// How often a pause looks whether to stop.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -47,8 +44,8 @@ pub(super) fn obtain(
 }
 
 /// A place, and what it said last.
-struct Source {
-    place: Place,
+pub(super) struct Source {
+    pub(super) place: Place,
     setback: Option<Setback>,
 }
 
@@ -59,25 +56,14 @@ impl Source {
     }
 }
 
-struct Transfer<'a> {
-    wanted: Wanted<'a>,
-    sources: Vec<Source>,
-    partial: Partial,
-    client: &'a Client,
+/// A file on its way. How a single attempt goes is in `attempt`.
+pub(super) struct Transfer<'a> {
+    pub(super) wanted: Wanted<'a>,
+    pub(super) sources: Vec<Source>,
+    pub(super) partial: Partial,
+    pub(super) client: &'a Client,
     options: &'a Options,
-    observer: &'a mut dyn Observer,
-}
-
-/// Why a single attempt ended early.
-enum Stop {
-    Setback(Setback),
-    Error(FetchError),
-}
-
-impl From<FetchError> for Stop {
-    fn from(error: FetchError) -> Self {
-        Self::Error(error)
-    }
+    pub(super) observer: &'a mut dyn Observer,
 }
 
 impl Transfer<'_> {
@@ -107,81 +93,6 @@ impl Transfer<'_> {
             self.say_again(pause);
             self.pause(pause)?;
         }
-    }
-
-    /// One request, or one copy, to its end.
-    fn attempt(&mut self, index: usize) -> Result<(), Stop> {
-        self.check_interrupt()?;
-        let place = self.sources[index].place.clone();
-        let (mut body, start): (Box<dyn Read>, u64) = match &place {
-            Place::Address(address) => {
-                let answer = self.ask(address)?;
-                (Box::new(answer.body), answer.start)
-            }
-            Place::Path(path) => (Box::new(open_copy(path, self.wanted.bytes)?), 0),
-        };
-        if start != self.partial.length() {
-            self.partial.restart()?;
-        }
-        self.observer.notice(Event::Begins {
-            file: self.wanted.name,
-            from: &place.to_string(),
-            at: start,
-            bytes: self.wanted.bytes,
-        });
-        self.receive(&mut *body)?;
-        self.verify().map_err(|found| {
-            let text = format!("has other content: SHA-256 {found} instead of {}", self.wanted.sha256);
-            // A part from elsewhere may be to blame; from the beginning it is this source alone.
-            Stop::Setback(if start > 0 { Setback::Passing(text) } else { Setback::Lasting(text) })
-        })
-    }
-
-    /// Asks for what is missing; a server that cannot go on from there is asked for everything.
-    fn ask(&mut self, address: &str) -> Result<Answer, Stop> {
-        let (at, bytes) = (self.partial.length(), self.wanted.bytes);
-        let answer = match self.client.get(address, at, bytes) {
-            Err(Setback::Misplaced(_)) if at > 0 => {
-                self.partial.restart()?;
-                self.client.get(address, 0, bytes)
-            }
-            answer => answer,
-        };
-        answer.map_err(Stop::Setback)
-    }
-
-    /// Reads a body until the file is whole.
-    fn receive(&mut self, body: &mut dyn Read) -> Result<(), Stop> {
-        let mut buffer = vec![0; CHUNK];
-        loop {
-            self.check_interrupt()?;
-            let count = match body.read(&mut buffer) {
-                Ok(0) if self.partial.is_whole() => return Ok(()),
-                Ok(0) => return Err(Stop::Setback(Setback::Passing("the connection broke off".to_owned()))),
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                // What a server does after the last byte is of no interest.
-                Err(_) if self.partial.is_whole() => return Ok(()),
-                Err(error) => return Err(Stop::Setback(Setback::Passing(describe_io(&error)))),
-            };
-            if !self.partial.append(&buffer[..count])? {
-                self.partial.restart()?;
-                let text = format!("goes on after the {} bytes that were published", self.wanted.bytes);
-                return Err(Stop::Setback(Setback::Lasting(text)));
-            }
-            self.observer.notice(Event::Advanced { at: self.partial.length() });
-        }
-    }
-
-    /// Holds a whole file against its digest; a wrong one is thrown away and its digest returned.
-    fn verify(&mut self) -> Result<(), Digest> {
-        let found = self.partial.digest();
-        if found == self.wanted.sha256 {
-            return Ok(());
-        }
-        // If emptying fails, the next write fails with the same cause and says so.
-        let _ = self.partial.restart();
-        Err(found)
     }
 
     fn finish(self, index: usize) -> Result<(PathBuf, usize), FetchError> {
@@ -224,7 +135,7 @@ impl Transfer<'_> {
         }
     }
 
-    fn check_interrupt(&self) -> Result<(), FetchError> {
+    pub(super) fn check_interrupt(&self) -> Result<(), FetchError> {
         match self.options.is_interrupted() {
             false => Ok(()),
             true => Err(FetchError::Interrupted {
@@ -243,23 +154,5 @@ impl Transfer<'_> {
             left -= slice;
         }
         Ok(())
-    }
-}
-
-/// Opens a file of a folder that serves as mirror. A read that fails later names nothing new, so it counts
-/// as a passing fault like a connection that breaks.
-fn open_copy(path: &Path, bytes: u64) -> Result<File, Stop> {
-    let lasting = |text: String| Stop::Setback(Setback::Lasting(text));
-    let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
-    let (metadata, file) = opened.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Stop::Setback(Setback::Absent("there is no such file".to_owned())),
-        _ => lasting(error.to_string()),
-    })?;
-    match metadata.len() {
-        _ if !metadata.is_file() => Err(lasting("is not a regular file".to_owned())),
-        length if length != bytes => {
-            Err(lasting(format!("has another file under this name: {length} bytes instead of {bytes}")))
-        }
-        _ => Ok(file),
     }
 }

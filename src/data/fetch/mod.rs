@@ -9,6 +9,7 @@
 //! `<data_dir>/<name>`, each verified by SHA-256 before it gets its name. Transfers go on where they were cut;
 //! nothing longer than the catalogue says is ever accepted; an archive is taken apart by a list.
 
+mod attempt;
 mod catalogue;
 mod digest;
 mod download;

@@ -48,7 +48,7 @@ fn config(root: &Path) -> Data {
 }
 
 fn open(data: &Data, data_dir: &Path, room: Room) -> Result<DataSet, String> {
-    open_in(data, data_dir, Some(room)).map_err(|error| error.to_string())
+    open_in(data, data_dir, Some(room), &mut |_, _| {}).map_err(|error| error.to_string())
 }
 
 fn ids(split: &Split) -> Vec<u64> {

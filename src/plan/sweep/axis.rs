@@ -8,8 +8,8 @@ use std::collections::HashSet;
 
 use toml::{Table, Value};
 
+use super::place::{Place, Report};
 use super::points::Settings;
-use super::table::{Place, Report};
 use crate::config::{Problem, keys};
 
 /// Keys that advance together; most axes have one.

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use toml::{Table, Value};
 
 use super::axis;
+use super::place::Report;
 use super::points::{Form, Sweep};
-use super::table::Report;
 use crate::config::Problem;
 
 /// A plan of more runs than this is refused unless `sweep.max_runs` allows it.

@@ -9,8 +9,9 @@ use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use super::axis::{self, Axis};
+use super::place::Report;
 use super::points::{Form, Sweep};
-use super::table::{Context, Report};
+use super::table::Context;
 use crate::config::{Problem, keys};
 
 /// The key that `sweep.seeds` stands for.

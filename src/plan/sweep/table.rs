@@ -9,15 +9,12 @@ use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use super::axis::{self, Axis};
+use super::place::{Place, Report, tables};
 use super::points::{Form, Sweep};
 use super::rule::Rule;
-use super::{exclude, limits, named, pin, zip};
+use super::{exclude, limits, named, pin, unknown, zip};
 use crate::config::{Location, Misfit, Problem, keys};
 use crate::plan::variant::value_of;
-
-const KEYS: [&str; 9] =
-    ["seeds", "include_base", "max_runs", "on_invalid", "grid", "zip", "one_at_a_time", "variant", "exclude"];
-const LATER_KEYS: [(&str, &str); 1] = [("random", "list the values under [sweep.grid] instead")];
 
 /// What a table's meaning depends on besides the table.
 pub(crate) struct Context<'a> {
@@ -33,30 +30,6 @@ pub(crate) struct Context<'a> {
     pub(crate) normal: &'a dyn Fn(&str, &Value) -> Result<Json, Misfit>,
 }
 
-/// Takes a problem and the dotted key in the file that it is about; empty where it is about none.
-pub(super) type Report<'a> = dyn FnMut(&str, Problem) + 'a;
-
-/// One table below `[sweep]`.
-pub(super) struct Place {
-    /// As a location: `sweep.zip[1]`.
-    pub(super) path: String,
-    /// As a message calls it: `sweep.zip`, or `sweep.zip 2` of several.
-    pub(super) words: String,
-}
-
-impl Place {
-    /// The location of a key in it.
-    pub(super) fn below(&self, key: &str) -> String {
-        format!("{}.{key}", self.path)
-    }
-
-    /// A key in it, for a message.
-    pub(super) fn words_of(&self, key: &str) -> String {
-        let joint = if self.words.contains(' ') { ": " } else { "." };
-        format!("{}{joint}{key}", self.words)
-    }
-}
-
 /// Reads and checks the table; without one the base alone is planned.
 ///
 /// # Errors
@@ -68,7 +41,7 @@ pub(crate) fn read(table: Option<&Table>, context: &Context<'_>) -> Result<Sweep
     let written = table.is_some();
     let table = table.unwrap_or(&empty);
 
-    unknown_keys(table, &mut report);
+    unknown::refuse(table, &mut report);
     let base_seed = value_of(context.base, pin::SEED_KEY).as_u64().unwrap_or_default();
     let (mut forms, rules) = forms(table, context, &mut report);
     // A file without a sweep plans its base.
@@ -152,25 +125,6 @@ fn single_axes(name: &str, value: &Value, report: &mut Report<'_>) -> Vec<Axis> 
     }
 }
 
-/// The tables of `[[sweep.NAME]]`.
-fn tables<'a>(name: &str, value: &'a Value, report: &mut Report<'_>) -> Vec<(Place, &'a Table)> {
-    let path = format!("sweep.{name}");
-    let all: Option<Vec<&Table>> =
-        value.as_array().and_then(|items| items.iter().map(Value::as_table).collect());
-    let Some(all) = all else {
-        let problem = match value {
-            Value::Table(_) => Problem::new(format!("[{path}] is a single table; there may be several")),
-            other => Problem::new(format!("{path} = {} is not a list of tables", axis::shortened(other))),
-        };
-        report(&path, problem.with_help(format!("write [[{path}]] above the keys of each")));
-        return Vec::new();
-    };
-    let several = all.len() > 1;
-    let words = |index: usize| if several { format!("{path} {}", index + 1) } else { path.clone() };
-    let place = |index: usize| Place { path: format!("{path}[{index}]"), words: words(index) };
-    all.into_iter().enumerate().map(|(index, table)| (place(index), table)).collect()
-}
-
 /// A point of the product has one value of a key, and one of two keys that exclude each other.
 fn check_product(axes: &[Axis], report: &mut Report<'_>) {
     let mut earlier: Vec<(&str, &str)> = Vec::new();
@@ -217,35 +171,6 @@ fn leave_base_out(forms: &mut [Form], context: &Context<'_>) {
 fn unique_keys(forms: &[Form]) -> Vec<String> {
     let mut seen = HashSet::new();
     forms.iter().flat_map(Form::keys).filter(|key| seen.insert(*key)).map(str::to_owned).collect()
-}
-
-fn unknown_keys(table: &Table, report: &mut Report<'_>) {
-    for key in table.keys().map(String::as_str).filter(|key| !KEYS.contains(key)) {
-        let problem = match LATER_KEYS.iter().find(|(later, _)| *later == key) {
-            Some((_, instead)) => {
-                Problem::new(format!("sweep.{key} comes with a later version")).with_help(*instead)
-            }
-            None => unknown_key(key),
-        };
-        report(&format!("sweep.{key}"), problem);
-    }
-}
-
-fn unknown_key(key: &str) -> Problem {
-    let nearest = KEYS
-        .iter()
-        .chain(LATER_KEYS.iter().map(|(later, _)| later))
-        .map(|known| (strsim::jaro_winkler(known, key), *known))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(score, _)| *score > 0.8);
-    let help = match nearest {
-        Some((_, known)) => format!("did you mean sweep.{known}?"),
-        None if keys::find(key).is_some() => {
-            format!("axes go under [sweep.grid]: \"{key}\" = [...]")
-        }
-        None => format!("known: {}", KEYS.map(|known| format!("sweep.{known}")).join(", ")),
-    };
-    Problem::new(format!("unknown key sweep.{key}")).with_help(help)
 }
 
 #[cfg(test)]

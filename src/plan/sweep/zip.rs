@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use toml::{Table, Value};
 
 use super::axis::{self, Axis};
-use super::table::{Place, Report};
+use super::place::{Place, Report};
 use crate::config::Problem;
 
 /// Reads one table.

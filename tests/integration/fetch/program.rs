@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use ablate::data::fetch::Digest;
+use ablate::data::fetch::{Catalogue, Digest};
 
 use super::server::{Reply, Server, Then};
 use crate::support::{Ran, Workplace};
@@ -201,9 +201,9 @@ fn a_check_opens_the_data_as_a_run_would() {
     write_mnist(&place, "data/mnist", 40, 10);
     let first = place.ablate(&["data", "check", "mnist", "--json"]).exits(0).json()[0].clone();
     assert_eq!([&first["train"], &first["val"], &first["test"]], [38, 2, 10]);
-    assert_eq!(first["decoded"], true);
+    assert_eq!(first["decoded"], 50);
     let second = place.ablate(&["data", "check", "mnist", "--json"]).exits(0).json()[0].clone();
-    assert_eq!(second["decoded"], false);
+    assert_eq!(second["decoded"], 0);
     assert_eq!(second["fingerprint"], first["fingerprint"]);
     let text = place.ablate(&["data", "check", "mnist"]).exits(0).stdout;
     assert!(
@@ -219,6 +219,30 @@ fn a_check_opens_the_data_as_a_run_would() {
     let both = place.ablate(&["data", "check"]).exits(0).stdout;
     assert!(both.starts_with("shapes: 7782 train, 410 val, 1024 test images, 32 x 32 RGB\n"), "{both}");
     assert!(both.contains("\nmnist: 38 train"), "{both}");
+}
+
+#[test]
+fn the_readers_find_what_a_fetch_leaves() {
+    let place = Workplace::new();
+    let catalogue = Catalogue::built_in();
+    for (name, label_bytes) in [("cifar10", 1), ("cifar100", 2)] {
+        for member in &catalogue.find(name).unwrap().files[0].unpack {
+            place.write(&format!("data/{name}/{}", member.path), vec![0; 20 * (label_bytes + 3072)]);
+        }
+        place.write(&format!("data/{name}/SHA256SUMS"), "");
+    }
+    write_mnist(&place, "data/fashion-mnist", 40, 10);
+    for (name, counts) in
+        [("cifar10", [95, 5, 20]), ("cifar100", [19, 1, 20]), ("fashion-mnist", [38, 2, 10])]
+    {
+        let found = place.ablate(&["data", "check", name, "--json"]).exits(0).json()[0].clone();
+        assert_eq!([&found["train"], &found["val"], &found["test"]], counts, "{name}");
+    }
+    for name in ["mnist", "fashion-mnist", "cifar10", "cifar100"] {
+        let elsewhere = ["data", "check", name, "--data-dir", "elsewhere"];
+        let said = place.ablate(&elsewhere).exits(2).stderr;
+        assert!(said.contains(&format!("`ablate data fetch {name}`")), "{said}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What every test here needs: a folder of its own, and the program run in it.
 
+pub(crate) mod commands;
 #[cfg(feature = "torch")]
 pub(crate) mod processes;
 #[cfg(feature = "torch")]

@@ -6,14 +6,14 @@
 //! after row. The labels serve to notice another format under the same name: the networks here are
 //! unconditional.
 
+mod records;
+
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::error::Error;
-use super::picture::Picture;
-use super::reader::{Images, Part, Reader, Shape, image_id, place_of, stamp};
+use super::reader::{Images, Part, Reader, Shape, place_of, stamp};
+use records::Records;
 
 /// Side of a published image.
 const NATIVE_SIZE: usize = 32;
@@ -174,7 +174,7 @@ impl Reader for Cifar {
     fn images(&self, part: Part) -> Result<Box<dyn Images>, Error> {
         let open = |batch: &Batch| {
             let file = File::open(&batch.path).map_err(Error::io("open", &batch.path))?;
-            Ok((batch.clone(), Arc::new(file)))
+            Ok((batch.clone(), file))
         };
         let batches = self.batches(part).iter().map(open).collect::<Result<_, Error>>()?;
         Ok(Box::new(Records { family: self.family, part, shape: self.shape, batches }))
@@ -218,58 +218,5 @@ impl Family {
     }
 }
 
-/// The records of a part's files.
-#[derive(Debug)]
-struct Records {
-    family: &'static Family,
-    part: Part,
-    shape: Shape,
-    batches: Vec<(Batch, Arc<File>)>,
-}
-
-impl Records {
-    /// The file that has a position, and the number of the record in it.
-    fn find(&self, position: usize) -> (&Batch, &File, usize) {
-        let mut record = position;
-        for (batch, file) in &self.batches {
-            if record < batch.images {
-                return (batch, file, record);
-            }
-            record -= batch.images;
-        }
-        unreachable!("a position is below the number of images of all files")
-    }
-}
-
-impl Images for Records {
-    fn read(&self, position: usize, pixels: &mut [u8]) -> Result<u64, Error> {
-        let (batch, file, record) = self.find(position);
-        let mut bytes = vec![0; self.family.record_bytes()];
-        file.read_exact_at(&mut bytes, (record * self.family.record_bytes()) as u64)
-            .map_err(Error::io("read", &batch.path))?;
-        let (labels, native) = bytes.split_at(self.family.classes.len());
-        self.family.check_labels(&batch.path, record, labels)?;
-        if self.shape == Shape::square(3, NATIVE_SIZE) {
-            pixels.copy_from_slice(native);
-        } else {
-            interleaved(native).fit(self.shape, pixels);
-        }
-        Ok(image_id(self.family.name, self.part, position as u64, native))
-    }
-
-    fn label(&self, position: usize) -> String {
-        let (batch, _, record) = self.find(position);
-        format!("record {record} of {}", batch.path.display())
-    }
-}
-
-/// From planes to pixels.
-fn interleaved(native: &[u8]) -> Picture {
-    let plane = NATIVE_SIZE * NATIVE_SIZE;
-    let pixels = (0..IMAGE_BYTES).map(|i| native[i % 3 * plane + i / 3]).collect();
-    Picture { width: NATIVE_SIZE, height: NATIVE_SIZE, channels: 3, pixels }
-}
-
 #[cfg(test)]
-#[path = "cifar_tests.rs"]
 pub(super) mod tests;
