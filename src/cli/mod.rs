@@ -15,6 +15,7 @@ mod run;
 mod sample;
 mod schedule;
 mod schedule_table;
+mod schedule_words;
 mod status;
 mod worker;
 

@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(
             start_note(&config, &schedule).unwrap(),
             "sampling starts from noise alone at t = 599, where the network still expects an image in it (up to t = \
-             671): with 600 steps, leading spacing ends there; sampling.timestep_spacing = \"trailing\" starts at 999"
+             672): with 600 steps, leading spacing ends there; sampling.timestep_spacing = \"trailing\" starts at 999"
         );
         config.sampling.timestep_spacing = TimestepSpacing::Trailing;
         assert_eq!(start_note(&config, &schedule), None);

@@ -6,6 +6,11 @@ fn said(place: &Workplace, arguments: &[&str]) -> String {
     place.ablate(&[&["schedule"], arguments].concat()).exits(0).stdout
 }
 
+/// The text from the line that begins with some words.
+fn from<'a>(text: &'a str, words: &str) -> &'a str {
+    &text[text.find(&format!("\n{words}")).unwrap() + 1..]
+}
+
 fn refused(arguments: &[&str]) -> String {
     let ran = Workplace::new().ablate(&[&["schedule"], arguments].concat()).exits(2);
     assert_eq!(ran.stdout, "");
@@ -14,13 +19,68 @@ fn refused(arguments: &[&str]) -> String {
 
 #[test]
 fn the_default_schedule_is_shown_without_an_experiment() {
-    insta::assert_snapshot!(said(&Workplace::new(), &[]), @"");
+    insta::assert_snapshot!(said(&Workplace::new(), &[]), @r#"
+    linear, T = 1000, beta 1e-4 to 0.02
+
+      t      beta  alpha_bar       SNR  log-SNR
+      0  1.000e-4     0.9999      9999     9.21
+    100  0.002092     0.8951     8.537     2.14
+    200  0.004084     0.6563     1.910     0.65
+    300  0.006076     0.3940    0.6502    -0.43
+    400  0.008068     0.1936    0.2400    -1.43
+    500   0.01006    0.07780   0.08436    -2.47
+    599   0.01203    0.02588   0.02657    -3.63
+    699   0.01402   0.006966  0.007015    -4.96
+    799   0.01602   0.001532  0.001534    -6.48
+    899   0.01801   2.752e-4  2.753e-4    -8.20
+    999   0.02000   4.036e-5  4.036e-5   -10.12
+
+    schedule                             alpha_bar_1  alpha_bar_T  signal left       log-SNR  steps within -6 to 6
+    linear, T = 1000, beta 1e-4 to 0.02       0.9999     4.036e-5       0.64 %  9.2 to -10.1                  76 %
+
+    ends in practically pure noise, which is what sampling starts from: 0.64 % of the signal's
+      standard deviation is left.
+
+    What T costs: training takes the same time for any T, since a step trains each image at one
+      timestep. Sampling takes sampling.steps evaluations of the network; only a full chain (sampler
+      "ddpm" with sampling.steps = T) grows with T.
+    "#);
 }
 
 #[test]
 fn schedules_stand_side_by_side() {
     let text = said(&Workplace::new(), &["--noise-schedule", "linear,cosine", "--timesteps", "1000"]);
-    insta::assert_snapshot!(text, @"");
+    for quantity in ["beta ", "\nalpha_bar ", "\nSNR ", "\nlog-SNR "] {
+        assert_eq!(text.matches(quantity).count(), 1, "{quantity}");
+    }
+    insta::assert_snapshot!(from(&text, "log-SNR "), @r#"
+    log-SNR    linear    cosine
+          t  T = 1000  T = 1000
+          0      9.21     10.09
+        100      2.14      3.53
+        200      0.65      2.17
+        300     -0.43      1.30
+        400     -1.43      0.60
+        500     -2.47     -0.03
+        599     -3.63     -0.66
+        699     -4.96     -1.37
+        799     -6.48     -2.27
+        899     -8.20     -3.70
+        999    -10.12    -19.84
+
+    schedule          alpha_bar_1  alpha_bar_T  signal left        log-SNR  steps within -6 to 6
+    linear, T = 1000       0.9999     4.036e-5       0.64 %   9.2 to -10.1                  76 %
+    cosine, T = 1000       1.0000     2.429e-9      0.005 %  10.1 to -19.8                  94 %
+
+    linear, T = 1000: ends in practically pure noise, which is what sampling starts from: 0.64 % of
+      the signal's standard deviation is left.
+    cosine, T = 1000: ends in practically pure noise, which is what sampling starts from: 0.005 % of
+      the signal's standard deviation is left.
+
+    What T costs: training takes the same time for any T, since a step trains each image at one
+      timestep. Sampling takes sampling.steps evaluations of the network; only a full chain (sampler
+      "ddpm" with sampling.steps = T) grows with T.
+    "#);
 }
 
 #[test]
@@ -29,7 +89,65 @@ fn chains_of_different_length_are_compared_at_the_same_part_of_the_way() {
         &Workplace::new(),
         &["--timesteps", "100", "--timesteps", "1000", "-s", "diffusion.rescale_betas=false"],
     );
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(from(&text, "alpha_bar "), @r#"
+    alpha_bar   linear    linear
+      t/(T-1)  T = 100  T = 1000
+         0.00   0.9999    0.9999
+         0.10   0.9879    0.8951
+         0.20   0.9566    0.6563
+         0.30   0.9078    0.3940
+         0.40   0.8442    0.1936
+         0.50   0.7693   0.07780
+         0.60   0.6954   0.02588
+         0.70   0.6097  0.006966
+         0.80   0.5238  0.001532
+         0.90   0.4409  2.752e-4
+         1.00   0.3636  4.036e-5
+
+        SNR   linear    linear
+    t/(T-1)  T = 100  T = 1000
+       0.00     9999      9999
+       0.10    81.71     8.537
+       0.20    22.04     1.910
+       0.30    9.842    0.6502
+       0.40    5.418    0.2400
+       0.50    3.334   0.08436
+       0.60    2.283   0.02657
+       0.70    1.562  0.007015
+       0.80    1.100  0.001534
+       0.90   0.7885  2.753e-4
+       1.00   0.5712  4.036e-5
+
+    log-SNR   linear    linear
+    t/(T-1)  T = 100  T = 1000
+       0.00     9.21      9.21
+       0.10     4.40      2.14
+       0.20     3.09      0.65
+       0.30     2.29     -0.43
+       0.40     1.69     -1.43
+       0.50     1.20     -2.47
+       0.60     0.83     -3.63
+       0.70     0.45     -4.96
+       0.80     0.10     -6.48
+       0.90    -0.24     -8.20
+       1.00    -0.56    -10.12
+
+    schedule          alpha_bar_1  alpha_bar_T  signal left       log-SNR  steps within -6 to 6
+    linear, T = 100        0.9999       0.3636         60 %   9.2 to -0.6                  96 %
+    linear, T = 1000       0.9999     4.036e-5       0.64 %  9.2 to -10.1                  76 %
+
+    linear, T = 100: leaves 60 % of the signal's standard deviation at the last step. Sampling
+      starts from pure noise, which this network never sees in training, so its images will be poor
+      whatever else is right. rescale_betas = true leaves 0.45 %; zero_terminal_snr = true with
+      prediction_type "v" leaves none. It does not cover log-SNR 6 to -6, so denoise_score and
+      denoise_bits will be empty.
+    linear, T = 1000: ends in practically pure noise, which is what sampling starts from: 0.64 % of
+      the signal's standard deviation is left.
+
+    What T costs: training takes the same time for any T, since a step trains each image at one
+      timestep. Sampling takes sampling.steps evaluations of the network; only a full chain (sampler
+      "ddpm" with sampling.steps = T) grows with T.
+    "#);
 }
 
 #[test]
@@ -42,7 +160,13 @@ fn an_experiment_shows_the_schedules_of_its_variants_once_each() {
         lines.take_while(|line| !line.is_empty()).map(|line| line.trim().to_owned()).collect()
     };
     let text = said(&place, &["x.toml"]);
-    insta::assert_snapshot!(summary(&text).join("\n"), @"");
+    insta::assert_snapshot!(summary(&text).join("\n"), @r"
+    schedule          alpha_bar_1  alpha_bar_T  signal left        log-SNR  steps within -6 to 6
+    linear, T = 100        0.9990     0.005363       7.32 %    6.9 to -5.2                  99 %
+    linear, T = 1000       0.9999     0.006302       7.94 %    9.2 to -5.1                  99 %
+    cosine, T = 100        0.9994     2.429e-7      0.049 %   7.4 to -15.2                  94 %
+    cosine, T = 1000       1.0000     2.429e-9      0.005 %  10.1 to -19.8                  94 %
+    ");
     assert_eq!(place.files(), ["x.toml"]);
     // Flags take the place of the sweep, and keep the other settings.
     let text = said(&place, &["x.toml", "--timesteps", "50", "--format", "csv"]);

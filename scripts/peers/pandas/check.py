@@ -142,6 +142,21 @@ def check_compare(program, folder, scores):
             check(math.isclose(bound, value, rel_tol=1e-12), f"compare: the interval of {row['variant']} differs")
 
 
+def check_schedule(program, folder):
+    """Numbers as numbers, the infinite log-SNR at the end among them; a setting that cosine has no use for is empty."""
+    arguments = ["--noise-schedule", "linear,cosine", "--timesteps", "50", "-s", "diffusion.zero_terminal_snr=true"]
+    frame = pandas.read_csv(io.StringIO(ablate(program, folder, "schedule", *arguments, "--format", "csv")))
+    check(list(frame["t"]) == [*range(50), *range(50)], "schedule: timesteps")
+    check(frame["zero_terminal_snr"].dtype == bool and frame["zero_terminal_snr"].all(), "schedule: a flag")
+    for column in ("beta", "alpha_bar", "snr", "log_snr"):
+        check(frame[column].dtype == float, f"schedule: column {column} has type {frame[column].dtype}")
+    for name, rows in frame.groupby("noise_schedule"):
+        difference = (rows["alpha_bar"] - (1 - rows["beta"]).cumprod()).abs().max()
+        check(difference < 1e-12, f"schedule: alpha_bar of {name} is off by {difference}")
+        check(rows["log_snr"].iloc[-1] == -math.inf, f"schedule: log-SNR of {name} ends at {rows['log_snr'].iloc[-1]}")
+        check(rows["beta_end"].isna().all() == (name == "cosine"), f"schedule: beta_end of {name}")
+
+
 def main():
     program = str(pathlib.Path(sys.argv[1]).resolve())
     with tempfile.TemporaryDirectory() as name:
@@ -152,7 +167,8 @@ def main():
         scores = check_logs(runs)
         check_summary(runs, scores)
         check_compare(program, folder, scores)
-    print(f"pandas {pandas.__version__} reads all CSVs of 12 runs as they are meant")
+        check_schedule(program, folder)
+    print(f"pandas {pandas.__version__} reads all CSVs of 12 runs and of schedules as they are meant")
 
 
 if __name__ == "__main__":

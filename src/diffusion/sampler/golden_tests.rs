@@ -98,6 +98,11 @@ fn compare(text: &str) -> usize {
     let mut worst = (0.0, String::new());
     for line in text.lines().skip(1) {
         let (ours, theirs) = ours_and_theirs(line);
+        assert!(ours.iter().all(|value| value.is_finite()), "{line}\n  {ours:?}");
+        // With η = 1 diffusers takes the root of 1−ᾱ−σ², which its 32 bits may round below zero.
+        if theirs[0].is_nan() {
+            continue;
+        }
         let scale = (theirs[0] / 768.0).max(0.01);
         for (place, (ours, theirs)) in ours.into_iter().zip(theirs).enumerate() {
             let error = (ours - theirs).abs() / if place == 0 { scale * 768.0 } else { scale };

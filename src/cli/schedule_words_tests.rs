@@ -1,4 +1,4 @@
-//! Tests of the schedule table's words and figures.
+//! Tests of what is said of schedules.
 
 use super::*;
 use crate::config::{Request, diffusion_alone};
