@@ -145,7 +145,7 @@ fn duration(seconds: f64) -> String {
 
 fn style() -> ProgressStyle {
     // A constant; if it did not parse, indicatif's own style would do.
-    ProgressStyle::with_template("{prefix} {bar:20} {wide_msg}")
+    ProgressStyle::with_template("{prefix} {bar:12} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─")
 }
