@@ -89,7 +89,7 @@ pub(crate) fn verbose(plan: &Plan, progress: &Progress) -> String {
         line("training", format!("{} GFLOP/image", gflop(variant)));
         line(
             "alpha_bar",
-            format!("{:.4e} to {:.4e}", variant.schedule.alpha_bar_first, variant.schedule.alpha_bar_last),
+            format!("{:.4e} to {}", variant.schedule.alpha_bar_first, alpha_bar_last(variant, 4)),
         );
         line("log-SNR", log_snr(variant));
         let runs = variant.seeds.iter().zip(states).map(|(seed, state)| format!("{seed} {}", state.name()));
@@ -123,7 +123,7 @@ fn columns(plan: &Plan, progress: &Progress) -> Vec<Column> {
     }
     columns.push(of("parameters", true, false, &|variant| thousands(variant.parameters)));
     columns.push(of("GFLOP\n/image", true, false, &gflop));
-    columns.push(of("ᾱ_T", true, true, &|variant| format!("{:.1e}", variant.schedule.alpha_bar_last)));
+    columns.push(of("ᾱ_T", true, true, &|variant| alpha_bar_last(variant, 1)));
     columns.push(of("log-SNR", true, true, &log_snr));
     columns.push(of("seeds", false, true, &|variant| listed(&variant.seeds)));
     let states = progress.states.iter().map(|states| state_text(states)).collect();
@@ -151,6 +151,14 @@ fn value_text(value: &Value) -> String {
 fn gflop(variant: &Variant) -> String {
     let value = variant.train_flops_per_image as f64 / 1e9;
     if value < 10.0 { format!("{value:.2}") } else { format!("{value:.1}") }
+}
+
+/// ᾱ_T; with zero terminal SNR without an exponent.
+fn alpha_bar_last(variant: &Variant, digits: usize) -> String {
+    match variant.schedule.alpha_bar_last {
+        0.0 => "0.0".to_owned(),
+        last => format!("{last:.digits$e}"),
+    }
 }
 
 fn log_snr(variant: &Variant) -> String {

@@ -95,6 +95,17 @@ fn one_variant_is_shown_in_full() {
 }
 
 #[test]
+fn a_chain_that_ends_in_noise_alone_is_shown_with_its_infinite_log_snr() {
+    let experiment = written("diffusion.zero_terminal_snr = true\ndiffusion.prediction_type = \"v\"\n");
+    let (plan, progress) = plan(&experiment);
+    let row = table(&experiment).lines().nth(2).unwrap().to_owned();
+    assert!(row.contains("  0.0  9.2…-inf  "), "{row}");
+    let full = plan_table::verbose(&plan, &progress);
+    assert!(full.contains("9.9990e-1 to 0.0\n") && full.contains("9.2…-inf\n"), "{full}");
+    assert!(!full.contains("note"), "its last step alone is left out of the held-out metrics: {full}");
+}
+
+#[test]
 fn merged_points_and_notes_are_told_below_the_table() {
     let text = "[sampling]\nsteps = 25\n[training]\nsteps = 300\n[sweep.grid]\n\
                 \"diffusion.noise_schedule\" = [\"linear\", \"cosine\"]\n\"diffusion.timesteps\" = [25, 1000]\n\
