@@ -162,14 +162,12 @@ fn check_provenance(
     status: &mut Status,
 ) -> Result<(), WorkerError> {
     let mut provenance = Provenance::read(run)?;
+    let recorded = provenance.comparable_fingerprint(&facts.data_fingerprint);
+    if let Some(recorded) = recorded.filter(|recorded| *recorded != facts.data_fingerprint) {
+        let (run, recorded) = (run.path().to_path_buf(), recorded.to_owned());
+        return Err(WorkerError::Data { run, found: facts.data_fingerprint, recorded });
+    }
     if let Some(first) = provenance.attempts.first() {
-        if first.data_fingerprint != facts.data_fingerprint {
-            return Err(WorkerError::Data {
-                run: run.path().to_path_buf(),
-                found: facts.data_fingerprint,
-                recorded: first.data_fingerprint.clone(),
-            });
-        }
         if let Some(reason) = first.difference(&facts).or(inexact) {
             tracing::warn!(reason, "continuing, but the result may differ in its last bits");
             status.exact = false;

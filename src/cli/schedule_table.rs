@@ -34,8 +34,11 @@ pub(crate) fn table(shown: &[Shown]) -> String {
     text
 }
 
+/// A column: its name, and its cell for a timestep.
+type Quantity = (&'static str, fn(&Schedule, usize) -> String);
+
 /// What is shown of a timestep.
-const QUANTITIES: [(&str, fn(&Schedule, usize) -> String); 4] = [
+const QUANTITIES: [Quantity; 4] = [
     ("beta", |schedule, t| figure(schedule.betas[t])),
     ("alpha_bar", |schedule, t| figure(schedule.alpha_bars[t])),
     ("SNR", |schedule, t| figure(schedule.snr(t))),

@@ -119,7 +119,7 @@ impl<'a> Files<'a> {
                 .push(layer.problem("extends", message).with_help("write extends = [\"base.toml\"]"));
         };
         let folder = path.parent().unwrap_or(Path::new(""));
-        for name in names.into_iter().rev() {
+        for name in names {
             self.read_file(&folder.join(name), "extends", problems, |problem| {
                 problem.at(layer.location("extends")).in_layer(layer.words("extends"))
             });

@@ -32,7 +32,7 @@ fn the_built_in_images_fall_into_disjoint_splits() {
 fn fingerprint_and_held_out_images_are_the_ones_of_every_earlier_version() {
     let folder = tempfile::tempdir().unwrap();
     let data = open(&config(Dataset::Shapes), folder.path()).unwrap();
-    assert_eq!(data.fingerprint[..16], *"5ad26e64fdcd00cf");
+    assert_eq!(data.fingerprint[..16], *"v2-c3762c0d9c80a");
     assert_eq!(ids(&data.val)[..3], [1333057059557907, 6665645485796536, 8011404478644704]);
 }
 

@@ -124,7 +124,8 @@ impl Cut {
     }
 }
 
-/// The splits of a store, in the order `train`, `val`, `test`, and the fingerprint of all of it.
+/// The splits of a store, in the order `train`, `val`, `test`, and the fingerprint of all of it. What it is
+/// computed from has a number in front: fingerprints of another number say nothing about these images.
 pub(super) fn split(store: Store, cut: Cut) -> ([Split; 3], String) {
     let Extent { train, test, .. } = store.extent();
     let in_hash_order = |rows: std::ops::Range<usize>| {
@@ -137,12 +138,12 @@ pub(super) fn split(store: Store, cut: Cut) -> ([Split; 3], String) {
     let store = Arc::new(store);
     let (val, rest) = training.split_at(cut.val);
     let splits = [&rest[..cut.train], val, &test].map(|rows| Split::new(&store, rows));
-    let mut hasher = blake3::Hasher::new_derive_key("ablate data fingerprint v1");
+    let mut hasher = blake3::Hasher::new_derive_key("ablate data fingerprint v2");
     hasher.update(store.content_hash());
     for split in &splits {
         split.hash_into(&mut hasher);
     }
-    (splits, hasher.finalize().to_hex().to_string())
+    (splits, format!("v2-{}", hasher.finalize().to_hex()))
 }
 
 #[cfg(test)]

@@ -4,16 +4,13 @@
 //! backward kernel asks for. The plain forms in `conv`, `norm` and `attention` define the results. All work in
 //! the number format of `x`; a group norm's statistics, scale and shift are 32-bit floats.
 
-use burn::backend::autodiff::NodeId;
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::ops::{Backward, OpsKind};
 use burn::backend::libtorch::TchTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, LibTorch, backend_extension};
 
-use super::native;
+use super::backward::{AttentionBackward, ConvBackward, NormBackward, NormState, norm_input};
 
 /// Operations that libtorch has in one piece.
 #[backend_extension(LibTorch, Autodiff)]
@@ -83,15 +80,6 @@ fn conv_forward(
     TchTensor::new(x.tensor.conv2d(&weight.tensor, bias, stride, padding, [1, 1], 1))
 }
 
-/// What the backward pass of a group norm needs beside its input.
-#[derive(Debug, Clone)]
-struct NormState {
-    /// Before silu; absent where there is no silu.
-    normalised: Option<TchTensor>,
-    mean: TchTensor,
-    rstd: TchTensor,
-}
-
 fn norm_forward(
     x: &TchTensor,
     weight: &TchTensor,
@@ -111,91 +99,6 @@ fn norm_forward(
         (activated, NormState { normalised: Some(TchTensor::new(y.to_kind(kind))), mean, rstd })
     } else {
         (TchTensor::new(y.to_kind(kind)), NormState { normalised: None, mean, rstd })
-    }
-}
-
-/// The input as libtorch's group norm takes it beside 32-bit weights: its CPU kernel reads 16-bit inputs and
-/// keeps statistics in 32 bits; the others would want weights, and keep statistics, in the input's format.
-fn norm_input(x: &tch::Tensor) -> tch::Tensor {
-    match x.device() {
-        tch::Device::Cpu => x.contiguous(),
-        _ => x.to_kind(tch::Kind::Float).contiguous(),
-    }
-}
-
-/// Registers the gradients that libtorch computed with the inputs they belong to.
-fn register(grads: &mut Gradients, nodes: [Option<NodeId>; 3], computed: native::Gradients) {
-    for (node, gradient) in nodes.into_iter().zip(computed) {
-        if let (Some(node), Some(gradient)) = (node, gradient) {
-            grads.register::<LibTorch>(node, TchTensor::new(gradient));
-        }
-    }
-}
-
-#[derive(Debug)]
-struct ConvBackward;
-
-impl Backward<LibTorch, 3> for ConvBackward {
-    type State = (TchTensor, TchTensor, [i64; 2]);
-
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = grads.consume::<LibTorch>(&ops.node);
-        let (x, weight, shape) = ops.state;
-        let nodes = ops.parents.map(|node| node.map(|node| node.id));
-        let wanted = nodes.map(|node| node.is_some());
-        let computed = native::conv2d_backward(&grad.tensor, &x.tensor, &weight.tensor, shape, wanted);
-        register(grads, nodes, computed);
-    }
-}
-
-#[derive(Debug)]
-struct NormBackward;
-
-impl Backward<LibTorch, 3> for NormBackward {
-    type State = (TchTensor, TchTensor, NormState, i64);
-
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = grads.consume::<LibTorch>(&ops.node);
-        let (x, weight, state, groups) = ops.state;
-        let (kind, input) = (x.tensor.kind(), norm_input(&x.tensor));
-        let grad = grad.tensor.to_kind(input.kind());
-        let grad = match &state.normalised {
-            Some(y) => y.tensor.to_kind(input.kind()).silu_backward(&grad),
-            None => grad,
-        };
-        let nodes = ops.parents.map(|node| node.map(|node| node.id));
-        let wanted = nodes.map(|node| node.is_some());
-        let moments = [&state.mean.tensor, &state.rstd.tensor];
-        let [dx, dweight, dbias] =
-            native::group_norm_backward(&grad, &input, moments, &weight.tensor, groups, wanted);
-        register(grads, nodes, [dx.map(|dx| dx.to_kind(kind)), dweight, dbias]);
-    }
-}
-
-#[derive(Debug)]
-struct AttentionBackward;
-
-impl Backward<LibTorch, 3> for AttentionBackward {
-    /// q, k, v, the output and the log-sum-exp of the scores.
-    type State = [TchTensor; 5];
-
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = grads.consume::<LibTorch>(&ops.node);
-        let [q, k, v, out, logsumexp] = ops.state.map(|saved| saved.tensor);
-        let (dq, dk, dv) = tch::Tensor::internal_scaled_dot_product_flash_attention_for_cpu_backward(
-            &grad.tensor,
-            &q,
-            &k,
-            &v,
-            &out,
-            &logsumexp,
-            0.0,
-            false,
-            None::<tch::Tensor>,
-            None,
-        );
-        let nodes = ops.parents.map(|node| node.map(|node| node.id));
-        register(grads, nodes, [Some(dq), Some(dk), Some(dv)]);
     }
 }
 

@@ -1,11 +1,13 @@
 //! Tensor operations and devices: the only place that names libtorch.
 //!
-//! Where libtorch has an operation in one piece, `fused` uses it, forward and backward; the plain form in burn
-//! defines the result, and a test beside it holds the fused one to it. `native` reaches what tch does not bind.
+//! Where libtorch has an operation in one piece, `fused` uses it, with gradients from `backward`; the plain form in
+//! burn defines the result, and a test beside it holds the fused one to it. `native` reaches what tch does not bind.
+//! `probe` tries a number format that may kill the process.
 
 #![expect(deprecated, reason = "burn steers towards CubeCL; the libtorch backend is this project's choice")]
 
 mod attention;
+mod backward;
 mod conv;
 mod device;
 mod fused;

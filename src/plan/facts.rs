@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 
 use crate::config::{
-    Config, Data, Diffusion, EmaKind, Evaluation, Metric, Model, NoiseSchedule, TimestepSpacing,
+    Config, Data, Device, Diffusion, EmaKind, Evaluation, Metric, Model, NoiseSchedule, Precision,
+    TimestepSpacing,
 };
 use crate::diffusion::{Schedule, curve, timesteps};
 use crate::sizing;
@@ -68,7 +69,12 @@ impl FactsBook {
         let schedule = self.schedule(&config.diffusion)?;
         let network = self.network(config);
         let (parameters, train_flops_per_image) = (network.parameters, network.train_flops_per_image);
-        let notes = [decay_note(config), coverage_note(config, &schedule), start_note(config, &schedule)];
+        let notes = [
+            decay_note(config),
+            precision_note(config),
+            coverage_note(config, &schedule),
+            start_note(config, &schedule),
+        ];
         Ok(Facts {
             parameters,
             train_flops_per_image,
@@ -111,6 +117,21 @@ fn schedule_facts(diffusion: &Diffusion) -> Result<ScheduleFacts, String> {
         log_snr_last: schedule.log_snr(last),
         covers_window: reach.is_some_and(|(low, high)| low <= lowest && high >= highest),
         noise_from: schedule.alpha_bars.iter().position(|alpha_bar| alpha_bar.sqrt() < SIGNAL_AT_START),
+    })
+}
+
+/// Only a calculation on the machine that trains can tell whether a CPU can, and only a stopwatch whether it should.
+fn precision_note(config: &Config) -> Option<String> {
+    let precision = match config.training.precision {
+        Precision::F32 => return None,
+        Precision::Bf16 => "bf16",
+        Precision::F16 => "f16",
+    };
+    (config.runtime.device == Device::Cpu).then(|| {
+        format!(
+            "training.precision = \"{precision}\" on a CPU: not every CPU can, which `ablate run` tries first, and only \
+             those with matrix instructions for it may be faster than with \"f32\""
+        )
     })
 }
 
@@ -230,6 +251,19 @@ mod tests {
         );
         config.sampling.timestep_spacing = TimestepSpacing::Trailing;
         assert_eq!(start_note(&config, &schedule), None);
+    }
+
+    #[test]
+    fn sixteen_bits_on_a_cpu_are_noted() {
+        let mut config = base_config();
+        config.runtime.device = Device::Cpu;
+        assert_eq!(precision_note(&config), None);
+        config.training.precision = Precision::Bf16;
+        assert!(
+            precision_note(&config).unwrap().starts_with("training.precision = \"bf16\" on a CPU: not every")
+        );
+        config.runtime.device = Device::Cuda(0);
+        assert_eq!(precision_note(&config), None);
     }
 
     #[test]

@@ -73,10 +73,7 @@ fn weights_that_cannot_be_started_from_are_refused_before_anything_is_trained() 
     let zeros = "0".repeat(64);
     let other =
         refusal(&format!("[training]\ninitial_weights = \"@/a\"\ninitial_weights_blake3 = \"{zeros}\"\n"));
-    assert!(
-        other.contains(&format!("error: training.initial_weights_blake3: a has the BLAKE3 hash ")),
-        "{other}"
-    );
+    assert!(other.contains("error: training.initial_weights_blake3: a has the BLAKE3 hash "), "{other}");
     assert!(other.contains(&format!(", not {zeros}\n  set in x.toml:10\n")), "{other}");
     let wider =
         refusal("[training]\ninitial_weights = \"@/a\"\n[sweep.grid]\n\"model.base_channels\" = [8, 16]\n");

@@ -87,6 +87,14 @@ impl Attempt {
 }
 
 impl Provenance {
+    /// The fingerprint that an earlier attempt recorded, if it was computed the same way: it may begin with
+    /// the number of another, or with none at all, where another version of the program computed it.
+    pub fn comparable_fingerprint(&self, now: &str) -> Option<&str> {
+        let number = |fingerprint: &str| fingerprint.split_once('-').map(|(number, _)| number.to_owned());
+        let earlier = self.attempts.iter().map(|attempt| attempt.data_fingerprint.as_str());
+        earlier.into_iter().find(|earlier| number(earlier) == number(now))
+    }
+
     /// Reads a run's record; empty where there is none yet.
     pub fn read(run: &RunDir) -> Result<Provenance, RunDirError> {
         let path = run.provenance_path();

@@ -35,6 +35,12 @@ impl LossScale {
         }
     }
 
+    /// A scale in the middle of things.
+    #[cfg(test)]
+    pub(super) fn at(factor: f64) -> Self {
+        Self { factor, good_steps: 0 }
+    }
+
     /// What the loss is multiplied by, and the gradient divided.
     pub(super) fn factor(&self) -> f64 {
         self.factor

@@ -167,3 +167,7 @@ pub(super) fn scalar(tensor: &Tensor<1>) -> f64 {
 pub(super) fn to_host(tensor: Tensor<1>) -> Vec<f32> {
     tensor.into_data().try_into_vec().expect("losses and norms are 32-bit floats")
 }
+
+#[cfg(test)]
+#[path = "step_tests.rs"]
+mod tests;

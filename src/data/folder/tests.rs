@@ -183,8 +183,10 @@ fn ids_are_the_ones_of_every_earlier_version() {
     assert!(others.iter().all(|&other| other != of(Part::Train, "a/b.png", b"bytes")));
 }
 
+type Seen = (String, Vec<crate::data::Batch>, Vec<(u64, Vec<u8>)>);
+
 /// What a training sees: fingerprint, some batches, the held-out images.
-fn seen(data: &DataSet) -> (String, Vec<crate::data::Batch>, Vec<(u64, Vec<u8>)>) {
+fn seen(data: &DataSet) -> Seen {
     let mut batcher = Batcher::new(data.train.clone(), PLAN).unwrap();
     let batches = (0..9).map(|step| batcher.batch(step).unwrap()).collect();
     let held_out = Resident::new(data.val.clone(), 100).unwrap();
