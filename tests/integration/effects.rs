@@ -52,7 +52,6 @@ fn micro_batches_give_the_gradient_of_the_whole_batch() {
         let parts = format!("training.gradient_accumulation={parts}");
         let (_place, split) = train(&[&one[..], &[&parts]].concat());
         let distance = distance(&values(&split, "optimizer", "first."), &expected);
-        println!("{parts}: {distance:.1e} of the gradient's norm");
         println!("{parts}: gradient off by {distance:.1e} of its norm");
         assert!(distance < 1e-5, "{parts}: the gradient is off by {distance} of its norm");
     }
