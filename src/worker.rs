@@ -167,12 +167,12 @@ fn check_provenance(
         let (run, recorded) = (run.path().to_path_buf(), recorded.to_owned());
         return Err(WorkerError::Data { run, found: facts.data_fingerprint, recorded });
     }
-    if let Some(first) = provenance.attempts.first() {
-        if let Some(reason) = first.difference(&facts).or(inexact) {
-            tracing::warn!(reason, "continuing, but the result may differ in its last bits");
-            status.exact = false;
-            status.inexact_reason = Some(reason);
-        }
+    if let Some(first) = provenance.attempts.first()
+        && let Some(reason) = first.difference(&facts).or(inexact)
+    {
+        tracing::warn!(reason, "continuing, but the result may differ in its last bits");
+        status.exact = false;
+        status.inexact_reason = Some(reason);
     }
     provenance.attempts.push(facts);
     provenance.write(run)?;
