@@ -3,7 +3,7 @@
 //! In: a step, what to note about it, and code that fills a folder. Out: `checkpoints/step-<n>`, whole, or
 //! nothing. Files go into `.tmp-step-<n>` and are forced to the disk, the manifest follows, one rename
 //! makes the checkpoint, the parent folder is forced to the disk. A name that begins with `.tmp-` is the
-//! leftover of a kill and is removed by the next save.
+//! leftover of a kill and is removed by the next attempt.
 
 use std::error::Error as StdError;
 use std::path::{Path, PathBuf};

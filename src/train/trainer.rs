@@ -57,6 +57,8 @@ impl<'t, 'j> Trainer<'t, 'j> {
         evaluator: &'t Evaluator<'t>,
     ) -> Result<Self, Error> {
         let config = job.config;
+        // A kill between the last checkpoint and the end leaves what no later save would remove.
+        checkpoint::remove_leftovers(job.run)?;
         let latest = checkpoint::latest_verified(job.run, Some(&job.owner))?;
         for (path, reason) in &latest.damaged {
             tracing::warn!(path = %path.display(), reason, "checkpoint is damaged; falling back");
