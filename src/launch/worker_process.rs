@@ -11,7 +11,7 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
 use super::{Job, LaunchError, memory_kill};
-use crate::rundir::text::printable;
+use crate::guard::printable;
 use crate::rundir::{RunDir, RunDirError, Status};
 
 /// How to start a worker: the program and what comes before the directory.
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(last_line(&path, 19), None);
         let panic = "an earlier attempt\nthread 'main' panicked at src/x.rs:1:2:\nno \x1b[1msuch tensor\nnote: run with `RUST_BACKTRACE=1`\n\n";
         std::fs::write(&path, panic).unwrap();
-        assert_eq!(last_line(&path, 19).as_deref(), Some("no \u{fffd}[1msuch tensor"));
+        assert_eq!(last_line(&path, 19).as_deref(), Some(r"no \u{1b}[1msuch tensor"));
         std::fs::write(&path, "error: no images\n  set in a.toml:3\n  help: fetch them\n").unwrap();
         assert_eq!(last_line(&path, 0).as_deref(), Some("no images"));
     }

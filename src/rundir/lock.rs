@@ -87,7 +87,7 @@ pub fn network_file_system(path: &Path) -> Option<&'static str> {
 
 fn describe(owner: Option<&Process>) -> String {
     match owner {
-        Some(owner) => format!("process {} on host {}", owner.pid, super::text::printable(&owner.host)),
+        Some(owner) => format!("process {} on host {}", owner.pid, crate::guard::printable(&owner.host)),
         None => "another process".to_owned(),
     }
 }

@@ -165,7 +165,7 @@ impl WeightsFile {
         network: impl IntoIterator<Item = (String, Vec<usize>)>,
     ) -> Result<(), WeightsError> {
         let misfit = |name: &str, problem: String| {
-            let (path, name) = (self.path.clone(), super::text::printable(name));
+            let (path, name) = (self.path.clone(), crate::guard::printable(name));
             Err(WeightsError::Misfit { path, name, problem })
         };
         let mut others = self.header.tensors();
