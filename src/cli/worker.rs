@@ -77,7 +77,7 @@ fn check_precision(run: &crate::rundir::RunDir) -> Result<Option<crate::train::p
 /// Structured lines, appended, one JSON object each.
 #[cfg(feature = "torch")]
 fn log_to(path: &std::path::Path) -> Result<(), Failure> {
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(path).map_err(|error| {
+    let file = crate::guard::append_or_create(path).map_err(|error| {
         Failure::new(format!("cannot write {}: {error}", path.display()), super::failure::exit::STORAGE)
     })?;
     tracing_subscriber::fmt().json().with_writer(std::sync::Mutex::new(file)).init();

@@ -5,5 +5,5 @@
 mod open;
 mod text;
 
-pub use open::{append, is_link, open, open_linked, read_at_most};
+pub use open::{append, append_or_create, is_link, open, open_linked, read_at_most, write_or_create};
 pub use text::{escape_json, printable, printable_lines};

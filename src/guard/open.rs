@@ -27,13 +27,32 @@ pub fn open_linked(path: &Path) -> io::Result<File> {
     regular(OpenOptions::new().read(true), OFlags::empty(), path)
 }
 
-/// Opens a file of ours for reading and for writing at its end; makes it where there is none. What has a second name
-/// (a hard link) is refused: the other name may be a file of somebody else's.
+/// Opens a file of ours for reading and for writing at its end. What has a second name (a hard link) is refused: it
+/// may be the name of somebody else's file.
 ///
 /// # Errors
 /// As [`open`], or it may not be written.
 pub fn append(path: &Path) -> io::Result<File> {
-    let file = regular(OpenOptions::new().read(true).append(true).create(true), OFlags::NOFOLLOW, path)?;
+    only_name(regular(OpenOptions::new().read(true).append(true), OFlags::NOFOLLOW, path)?)
+}
+
+/// As [`append`]; makes the file where there is none.
+///
+/// # Errors
+/// As [`append`], or it cannot be made.
+pub fn append_or_create(path: &Path) -> io::Result<File> {
+    only_name(regular(OpenOptions::new().read(true).append(true).create(true), OFlags::NOFOLLOW, path)?)
+}
+
+/// As [`append_or_create`], for a file that is written from its start.
+///
+/// # Errors
+/// As [`append_or_create`].
+pub fn write_or_create(path: &Path) -> io::Result<File> {
+    only_name(regular(OpenOptions::new().read(true).write(true).create(true), OFlags::NOFOLLOW, path)?)
+}
+
+fn only_name(file: File) -> io::Result<File> {
     let names = file.metadata()?.nlink();
     if names > 1 {
         let reason = format!("it has {names} names (hard links), and a change would show under all; copy it");

@@ -1,7 +1,7 @@
 //! One worker process: started in its own process group, watched, ended.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
 use super::{Job, LaunchError, memory_kill};
-use crate::guard::printable;
-use crate::rundir::{RunDir, RunDirError, Status};
+use crate::guard::{self, printable};
+use crate::rundir::{Disk, RunDir, RunDirError, Status, files};
 
 /// How to start a worker: the program and what comes before the directory.
 #[derive(Debug, Clone)]
@@ -121,7 +121,7 @@ pub(super) fn wait_for_end(pid: u32) {
 
 /// The number of threads an earlier attempt recorded: a resumed run keeps it, whatever the slots are now.
 pub(super) fn recorded_threads(run: &RunDir) -> Option<usize> {
-    let text = crate::rundir::files::read_text(&run.execution_path(), 1 << 20).ok()??;
+    let text = files::read_text(&Disk, &run.execution_path(), 1 << 20).ok()??;
     let value: serde_json::Value = serde_json::from_str(&text).ok()?;
     usize::try_from(value.get("threads")?.as_u64()?).ok().filter(|&threads| threads > 0)
 }
@@ -132,7 +132,7 @@ fn raw(pid: u32) -> Pid {
 }
 
 fn open_log(path: &Path) -> Result<File, LaunchError> {
-    OpenOptions::new().create(true).append(true).open(path).map_err(|source| io_error("open", path, source))
+    guard::append_or_create(path).map_err(|source| io_error("open", path, source))
 }
 
 fn io_error(action: &'static str, path: &Path, source: std::io::Error) -> LaunchError {
@@ -143,7 +143,7 @@ fn io_error(action: &'static str, path: &Path, source: std::io::Error) -> Launch
 /// Rust ends a panic with a note about backtraces.
 fn last_line(path: &Path, from: u64) -> Option<String> {
     const TAIL: u64 = 16 << 10;
-    let mut file = File::open(path).ok()?;
+    let mut file = guard::open(path).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(from.max(length.saturating_sub(TAIL)))).ok()?;
     let mut bytes = Vec::new();

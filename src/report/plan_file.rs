@@ -9,7 +9,7 @@ use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::rundir::layout::is_safe_name;
-use crate::rundir::{ExperimentDir, Overrides, RunDirError, files};
+use crate::rundir::{Disk, ExperimentDir, Overrides, RunDirError, files};
 
 /// Four times a plan of 10,000 variants; what is read takes several times as much memory.
 const SIZE_LIMIT: u64 = 32 << 20;
@@ -90,7 +90,7 @@ impl Planned {
 /// Reads an experiment's plan; empty where it has none.
 pub(super) fn read(experiment: &ExperimentDir) -> Result<Vec<Planned>, RunDirError> {
     let path = experiment.plan_path();
-    match files::read_text(&path, SIZE_LIMIT)? {
+    match files::read_text(&Disk, &path, SIZE_LIMIT)? {
         Some(text) => parse(&path, &text),
         None => Ok(Vec::new()),
     }

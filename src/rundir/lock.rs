@@ -3,7 +3,7 @@
 //! The kernel's lock decides (`File::try_lock`, never blocking, gone with the process); the record in the
 //! file only names the owner. Where a file system has no locks, the record decides.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +11,8 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 
 use super::files;
-use super::{ExperimentDir, Process, RunDir, RunDirError, Status};
+use super::{Disk, ExperimentDir, Process, RunDir, RunDirError, Status};
+use crate::guard;
 
 /// How long an owner on another host may be silent before it is taken for dead.
 const SILENCE: TimeDelta = TimeDelta::minutes(15);
@@ -87,19 +88,14 @@ pub fn network_file_system(path: &Path) -> Option<&'static str> {
 
 fn describe(owner: Option<&Process>) -> String {
     match owner {
-        Some(owner) => format!("process {} on host {}", owner.pid, crate::guard::printable(&owner.host)),
+        Some(owner) => format!("process {} on host {}", owner.pid, guard::printable(&owner.host)),
         None => "another process".to_owned(),
     }
 }
 
 fn acquire(folder: &Path, path: &Path) -> Result<File, Held> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(|source| RunDirError::io("open", path, source))?;
+    let mut file =
+        guard::write_or_create(path).map_err(|source| files::unusable(&Disk, "open", path, source))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -136,7 +132,7 @@ fn wait_for_owner(path: &Path) -> Option<Process> {
 }
 
 fn read_owner(path: &Path) -> Option<Process> {
-    serde_json::from_str(&files::read_text(path, 4096).ok()??).ok()
+    serde_json::from_str(&files::read_text(&Disk, path, 4096).ok()??).ok()
 }
 
 #[cfg(test)]

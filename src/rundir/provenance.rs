@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::format::{self, PROVENANCE_FORMAT};
-use super::{Process, RunDir, RunDirError, files};
+use super::{Disk, Process, RunDir, RunDirError, files};
 
 const SIZE_LIMIT: u64 = 16 << 20;
 
@@ -100,7 +100,7 @@ impl Provenance {
     /// Reads a run's record; empty where there is none yet.
     pub fn read(run: &RunDir) -> Result<Provenance, RunDirError> {
         let path = run.provenance_path();
-        match files::read_text(&path, SIZE_LIMIT)? {
+        match files::read_text(&Disk, &path, SIZE_LIMIT)? {
             Some(text) => Provenance::parse(&path, &text),
             None => Ok(Provenance { format: PROVENANCE_FORMAT, attempts: vec![] }),
         }
@@ -114,7 +114,7 @@ impl Provenance {
     /// Replaces the record.
     pub fn write(&self, run: &RunDir) -> Result<(), RunDirError> {
         let text = serde_json::to_string_pretty(self).expect("plain fields with string keys serialise");
-        files::replace(&run.provenance_path(), (text + "\n").as_bytes())
+        files::replace(&Disk, &run.provenance_path(), (text + "\n").as_bytes())
     }
 }
 

@@ -1,3 +1,0 @@
-//! Text from files, made safe for a terminal.
-
-pub use crate::guard::printable;
