@@ -1,5 +1,6 @@
 //! One integration-test binary: each one links libtorch.
 
+mod bombs;
 mod config;
 #[cfg(feature = "torch")]
 mod data;
@@ -12,6 +13,9 @@ mod errors;
 mod every_key;
 mod experiments;
 mod fetch;
+mod hostile_data;
+#[cfg(feature = "torch")]
+mod hostile_runs;
 mod house;
 #[cfg(feature = "torch")]
 mod precision;

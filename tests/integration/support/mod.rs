@@ -1,6 +1,9 @@
 //! What every test here needs: a folder of its own, and the program run in it.
 
+#[cfg(feature = "torch")]
+pub(crate) mod canary;
 pub(crate) mod commands;
+pub(crate) mod limits;
 #[cfg(feature = "torch")]
 pub(crate) mod processes;
 #[cfg(feature = "torch")]
