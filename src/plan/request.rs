@@ -10,10 +10,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::config::{Experiment, Source};
+use crate::rundir::format::REQUEST_FORMAT;
 use crate::rundir::{ExperimentDir, RunDirError, files};
 
-/// Version of `request/request.json`.
-const REQUEST_FORMAT: u32 = 1;
 const INDEX: &str = "request.json";
 /// The folder while it is filled.
 const NEW: &str = ".request-new";
