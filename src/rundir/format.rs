@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{ExperimentDir, RunDir, RunDirError, checkpoint, files, manifest};
+use super::{Disk, ExperimentDir, RunDir, RunDirError, checkpoint, files, manifest};
 
 /// Version of `status.json`.
 pub const STATUS_FORMAT: u32 = 1;
@@ -62,7 +62,7 @@ pub fn refuse_newer_run(run: &RunDir) -> Result<(), RunDirError> {
     refuse_newer(&run.status_path(), "status", STATUS_FORMAT)?;
     refuse_newer(&run.provenance_path(), "provenance", PROVENANCE_FORMAT)?;
     refuse_newer(&run.execution_path(), "execution", EXECUTION_FORMAT)?;
-    for (_, checkpoint) in checkpoint::list(run).unwrap_or_default() {
+    for (_, checkpoint) in checkpoint::list(&Disk, run).unwrap_or_default() {
         refuse_newer(&checkpoint.join(manifest::MANIFEST_NAME), "manifest", MANIFEST_FORMAT)?;
     }
     Ok(())
@@ -78,7 +78,7 @@ pub fn refuse_newer_experiment(experiment: &ExperimentDir) -> Result<(), RunDirE
 }
 
 fn refuse_newer(path: &Path, what: &'static str, known: u32) -> Result<(), RunDirError> {
-    let version = files::read_text(path, SIZE_LIMIT).ok().flatten();
+    let version = files::read_text(&Disk, path, SIZE_LIMIT).ok().flatten();
     match version.and_then(|text| serde_json::from_str(&text).ok()) {
         Some(Versioned { format: found }) if found > known => {
             Err(RunDirError::Newer { path: path.to_path_buf(), what, found, known })

@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 
 use super::files;
-use super::{ExperimentDir, Process, RunDir, RunDirError, Status};
+use super::{Disk, ExperimentDir, Process, RunDir, RunDirError, Status};
 
 /// How long an owner on another host may be silent before it is taken for dead.
 const SILENCE: TimeDelta = TimeDelta::minutes(15);
@@ -136,7 +136,7 @@ fn wait_for_owner(path: &Path) -> Option<Process> {
 }
 
 fn read_owner(path: &Path) -> Option<Process> {
-    serde_json::from_str(&files::read_text(path, 4096).ok()??).ok()
+    serde_json::from_str(&files::read_text(&Disk, path, 4096).ok()??).ok()
 }
 
 #[cfg(test)]

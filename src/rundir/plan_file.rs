@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::format::{self, PLAN_FORMAT};
-use super::{ExperimentDir, Overrides, RunDirError, files};
+use super::{Disk, ExperimentDir, Overrides, RunDirError, files};
 
 /// Far above a plan of 10,000 variants.
 const SIZE_LIMIT: u64 = 1 << 28;
@@ -84,7 +84,7 @@ impl PlanFile {
         }
 
         let path = experiment.plan_path();
-        let Some(text) = files::read_text(&path, SIZE_LIMIT)? else { return Ok(None) };
+        let Some(text) = files::read_text(&Disk, &path, SIZE_LIMIT)? else { return Ok(None) };
         let File { experiment, varying, variants: entries } =
             format::parse(&path, &text, "plan", PLAN_FORMAT)?;
         let count = entries.len();
@@ -106,7 +106,7 @@ impl PlanFile {
         let mut bytes =
             serde_json::to_vec_pretty(self).map_err(|error| RunDirError::malformed(&path, error))?;
         bytes.push(b'\n');
-        files::replace(&path, &bytes)
+        files::replace(&Disk, &path, &bytes)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::data::{self, DataSet, Resident};
 use crate::diffusion::Schedule;
 use crate::ops;
 use crate::rundir::format::{self, EXECUTION_FORMAT};
-use crate::rundir::{Owner, RunDir, RunDirError, files};
+use crate::rundir::{Disk, Owner, RunDir, RunDirError, files};
 
 const SIZE_LIMIT: u64 = 1 << 20;
 
@@ -62,7 +62,7 @@ impl Execution {
     /// When the file is there and cannot be read from the disk, or is of a newer version.
     pub fn read(run: &RunDir) -> Result<Option<Self>, RunDirError> {
         let path = run.execution_path();
-        let Some(text) = files::read_text(&path, SIZE_LIMIT)? else { return Ok(None) };
+        let Some(text) = files::read_text(&Disk, &path, SIZE_LIMIT)? else { return Ok(None) };
         match format::parse(&path, &text, "execution", EXECUTION_FORMAT) {
             Ok(recorded) => Ok(Some(recorded)),
             Err(RunDirError::Malformed { .. }) => {

@@ -59,7 +59,7 @@ fn goes_on(entry: &Entry, options: &Options) -> bool {
 #[cfg(feature = "torch")]
 fn reason(entry: &Entry, here: &crate::rundir::provenance::Attempt) -> Option<String> {
     use crate::rundir::provenance::{Attempt, Provenance};
-    use crate::rundir::{Status, checkpoint};
+    use crate::rundir::{Disk, Status, checkpoint};
     use crate::train::{Execution, device_name, precision::CPU_LIMIT};
 
     let run = &entry.run;
@@ -68,7 +68,7 @@ fn reason(entry: &Entry, here: &crate::rundir::provenance::Attempt) -> Option<St
         Err(error) => return Some(error.to_string()),
     };
     let Some(first) = provenance.attempts.first() else {
-        let trained = !checkpoint::list(run).unwrap_or_default().is_empty();
+        let trained = !checkpoint::list(&Disk, run).unwrap_or_default().is_empty();
         let unknown =
             "nothing says under which conditions it was trained: provenance.json is missing or empty";
         return trained.then(|| unknown.to_owned());
