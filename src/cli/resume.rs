@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::failure::Failure;
-use super::run::{Entry, Options, Session, check_precision, require_torch, take};
+use super::run::{
+    Entry, Options, Session, check_precision, refuse_newer, require_exact, require_torch, take,
+};
 use crate::config::{self, ConfigError};
 use crate::launch::Slots;
 use crate::report::load::{self, Loaded};
@@ -42,6 +44,8 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         planned.variants.iter().filter(|variant| variant.asked).map(|variant| variant.runs.len()).sum();
     require_torch()?;
     let notes = check_precision(&mut entries, &|_| None)?;
+    refuse_newer(&directory, &entries)?;
+    require_exact(&entries, &args.options)?;
     if !args.options.quiet {
         notes.iter().for_each(|note| eprintln!("note: {note}"));
     }

@@ -4,6 +4,7 @@
 //! tree says where each run stands, and the same command again goes on from there.
 
 mod entry;
+mod exact;
 mod glob;
 mod images;
 mod precision;
@@ -11,6 +12,7 @@ mod prepare;
 pub(super) mod session;
 
 pub(super) use entry::{Entry, make_paths_absolute};
+pub(super) use exact::require_exact;
 pub(super) use precision::check_precision;
 pub(super) use session::{Options, Session, require_torch, take};
 
@@ -24,6 +26,7 @@ use crate::config::Experiment;
 use crate::launch::Slots;
 use crate::plan::{self, Plan};
 use crate::rundir::text::printable;
+use crate::rundir::{ExperimentDir, format};
 
 /// Options of `ablate run`.
 #[derive(Debug, clap::Args)]
@@ -54,6 +57,9 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let mut entries = chosen(&plan, args.only.as_deref())?;
     require_torch()?;
     let notes = check_precision(&mut entries, &|key| experiment.location(key))?;
+    let directory = plan.experiment_dir();
+    refuse_newer(&directory, &entries)?;
+    require_exact(&entries, &args.options)?;
     for warning in &plan.warnings {
         eprintln!("warning: {}", printable(warning));
     }
@@ -62,7 +68,6 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         notes.iter().for_each(|note| eprintln!("note: {note}"));
     }
 
-    let directory = plan.experiment_dir();
     let new = missing_folders(directory.path());
     let lock = take(&directory)?;
     if let Err(failure) = images::prepare(&experiment, &plan, args.options.quiet) {
@@ -81,6 +86,13 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let runtime = &experiment.base().runtime;
     let slots = Slots::choose(runtime, plan.runs().count());
     Session { directory: &directory, slots, options: &args.options, _lock: lock }.train(&entries)
+}
+
+/// Refuses to touch what a newer version of the program wrote, before anything is written.
+pub(super) fn refuse_newer(directory: &ExperimentDir, entries: &[Entry]) -> Result<(), Failure> {
+    format::refuse_newer_experiment(directory)
+        .and_then(|()| entries.iter().try_for_each(|entry| format::refuse_newer_run(&entry.run)))
+        .map_err(Failure::user)
 }
 
 /// A folder and those above it that are not there yet, the deepest first.

@@ -16,7 +16,6 @@ pub(crate) mod terminal;
 
 mod gaps;
 mod pick;
-mod plan_file;
 mod provenance;
 mod read;
 mod series;

@@ -32,6 +32,9 @@ pub(in crate::cli) struct Options {
     /// Stop all runs when one fails
     #[arg(long)]
     pub(in crate::cli) fail_fast: bool,
+    /// Refuse to go on with a run where its bytes might differ from an uninterrupted run's
+    #[arg(long)]
+    pub(in crate::cli) require_exact: bool,
     /// Print failures only
     #[arg(long)]
     pub(in crate::cli) quiet: bool,
