@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::failure::Failure;
-use super::run::{Entry, Options, Session, check_precision, require_torch, take};
+use super::run::{Entry, Options, Session, check_precision, end_at_once_until_launched, require_torch, take};
 use crate::config::{self, ConfigError};
 use crate::launch::Slots;
 use crate::report::load::{self, Loaded};
@@ -33,6 +33,7 @@ pub(crate) struct Args {
 
 /// Finds the runs and trains whatever is not done.
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
+    end_at_once_until_launched()?;
     let loaded = read(&args.folder)?;
     let directory = experiment_of(&args, &loaded)?;
     let mut entries = entries(&args, &loaded)?;

@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows what is trained. `layout` names every path; `status`, `csv_log`, `manifest` and
 //! `checkpoint` are the files a worker writes; `lock` says who owns a folder; `files` is the one seam
-//! through which bytes that matter reach the disk; `format` holds the versions.
+//! through which bytes that matter reach the disk, `regular` opens what is written in place; `format` holds the versions.
 
 pub mod checkpoint;
 pub mod columns;
@@ -16,6 +16,7 @@ pub mod manifest;
 mod overrides;
 pub mod process;
 pub mod provenance;
+pub mod regular;
 pub mod status;
 pub mod summary;
 pub mod text;
