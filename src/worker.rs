@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::config::{self, Config};
 use crate::rundir::provenance::{Attempt, Provenance};
-use crate::rundir::{Held, Owner, RunDir, RunDirError, RunLock, State, Status, files};
+use crate::rundir::{Disk, Held, Owner, RunDir, RunDirError, RunLock, State, Status, files};
 use crate::train::precision::Refusal;
 use crate::train::{self, Execution, Job, Outcome, Prepared};
 
@@ -173,7 +173,7 @@ fn execution(run: &RunDir, config: &Config, threads: usize) -> Result<Execution,
     }
     let chosen = Execution::choose(config, threads);
     let text = serde_json::to_string_pretty(&chosen).expect("plain numbers and words serialize");
-    files::replace(&run.execution_path(), (text + "\n").as_bytes())?;
+    files::replace(&Disk, &run.execution_path(), (text + "\n").as_bytes())?;
     Ok(chosen)
 }
 

@@ -57,7 +57,7 @@ mod with_torch {
     use super::super::failure::Failure;
     use super::Args;
     use crate::config::{self, Config, Sampler, Sampling, Variance};
-    use crate::rundir::{Checkpoint, Located, RunDir, checkpoint, files, weights};
+    use crate::rundir::{Checkpoint, Disk, Located, RunDir, checkpoint, files, weights};
     use crate::train;
 
     pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
@@ -141,7 +141,7 @@ mod with_torch {
 
     /// The checkpoint asked for, its files verified.
     fn choose(run: &RunDir, at: &str) -> Result<Checkpoint, Failure> {
-        let latest = checkpoint::latest_verified(run, None).map_err(Failure::internal)?;
+        let latest = checkpoint::latest_verified(&Disk, run, None).map_err(Failure::internal)?;
         let last = latest.checkpoint.ok_or_else(|| {
             Failure::user(format!("{} has no checkpoint yet", run.path().display()))
                 .with_help("train it first; ablate status shows how far it is")
@@ -158,7 +158,7 @@ mod with_torch {
         };
         let path = run.checkpoint_path(step);
         if !path.exists() {
-            let kept: Vec<String> = checkpoint::list(run)
+            let kept: Vec<String> = checkpoint::list(&Disk, run)
                 .map_err(Failure::internal)?
                 .into_iter()
                 .map(|(step, _)| step.to_string())
@@ -166,7 +166,7 @@ mod with_torch {
             return Err(Failure::user(format!("no checkpoint of step {step} is kept"))
                 .with_help(format!("kept are the steps {}", kept.join(", "))));
         }
-        checkpoint::verify(&path, None).map_err(Failure::internal)
+        checkpoint::verify(&Disk, &path, None).map_err(Failure::internal)
     }
 
     fn output(args: &Args, run: &RunDir) -> Result<PathBuf, Failure> {
@@ -174,7 +174,7 @@ mod with_torch {
             return Ok(path.clone());
         }
         let folder = run.samples_path();
-        files::create_dir(&folder).map_err(Failure::internal)?;
+        files::create_dir(&Disk, &folder).map_err(Failure::internal)?;
         Ok(folder.join(format!("sample-{}-{}-seed{}.png", args.at, args.weights, args.seed)))
     }
 }

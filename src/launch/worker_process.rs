@@ -14,7 +14,7 @@ use super::{Job, LaunchError};
 use crate::config;
 use crate::memory::{self, Cause, Room};
 use crate::rundir::text::printable;
-use crate::rundir::{RunDir, RunDirError, Status, regular};
+use crate::rundir::{Disk, RunDir, RunDirError, Status, files, regular};
 
 /// How to start a worker: the program and what comes before the directory.
 #[derive(Debug, Clone)]
@@ -137,7 +137,7 @@ pub(super) fn wait_for_end(pid: u32) {
 
 /// The number of threads an earlier attempt recorded: a resumed run keeps it, whatever the slots are now.
 pub(super) fn recorded_threads(run: &RunDir) -> Option<usize> {
-    let text = crate::rundir::files::read_text(&run.execution_path(), 1 << 20).ok()??;
+    let text = files::read_text(&Disk, &run.execution_path(), 1 << 20).ok()??;
     let value: serde_json::Value = serde_json::from_str(&text).ok()?;
     usize::try_from(value.get("threads")?.as_u64()?).ok().filter(|&threads| threads > 0)
 }

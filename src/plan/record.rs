@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::build::Plan;
 use super::variant::Variant;
-use crate::rundir::{ExperimentDir, Overrides, RunDirError, files};
+use crate::rundir::{Disk, ExperimentDir, Overrides, RunDirError, files};
 
 /// Version of `plan.json`.
 const PLAN_FORMAT: u32 = 1;
@@ -71,7 +71,7 @@ pub fn write_record(plan: &Plan) -> Result<Vec<String>, RunDirError> {
     let mut bytes = serde_json::to_vec_pretty(&file)
         .map_err(|error| RunDirError::Malformed { path: path.clone(), reason: error.to_string() })?;
     bytes.push(b'\n');
-    files::replace(&path, &bytes)?;
+    files::replace(&Disk, &path, &bytes)?;
     Ok(warnings)
 }
 
@@ -137,7 +137,7 @@ fn read(experiment: &ExperimentDir) -> Result<(Vec<Recorded>, Vec<String>), RunD
     let damaged = |reason: String| {
         (Vec::new(), vec![format!("{} was damaged and is replaced: {reason}", path.display())])
     };
-    let text = match files::read_text(&path, SIZE_LIMIT) {
+    let text = match files::read_text(&Disk, &path, SIZE_LIMIT) {
         Ok(None) => return Ok(Default::default()),
         Ok(Some(text)) => text,
         Err(RunDirError::Malformed { reason, .. }) => return Ok(damaged(reason)),

@@ -4,13 +4,12 @@
 //! `request.json` with where each came from. The folder is built beside the old one and takes its place as
 //! a whole.
 
-use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::config::{Experiment, Source};
-use crate::rundir::{ExperimentDir, RunDirError, files};
+use crate::rundir::{Disk, ExperimentDir, RunDirError, files};
 
 /// Version of `request/request.json`.
 const REQUEST_FORMAT: u32 = 1;
@@ -59,12 +58,12 @@ fn record(
     command: &[String],
 ) -> Result<(), RunDirError> {
     let (new, replaced) = (directory.path().join(NEW), directory.path().join(REPLACED));
-    remove(&new)?;
-    files::create_dir(&new)?;
+    files::remove_tree(&Disk, &new)?;
+    files::create_dir(&Disk, &new)?;
     let mut layers = Vec::with_capacity(sources.len());
     for (number, source) in sources.iter().enumerate() {
         let file = file_name(number, &source.name);
-        files::create(&new.join(&file), source.text.as_bytes())?;
+        files::create(&Disk, &new.join(&file), source.text.as_bytes())?;
         layers.push(Layer { file, source: &source.name });
     }
     let index = Index { format: REQUEST_FORMAT, experiment, command, layers };
@@ -72,18 +71,18 @@ fn record(
     let mut bytes = serde_json::to_vec_pretty(&index)
         .map_err(|error| RunDirError::Malformed { path: index_path.clone(), reason: error.to_string() })?;
     bytes.push(b'\n');
-    files::create(&index_path, &bytes)?;
-    files::sync_dir(&new)?;
+    files::create(&Disk, &index_path, &bytes)?;
+    files::sync_dir(&Disk, &new)?;
 
     // Where a kill came between the two renames, the older request is the replaced one already.
     let current = directory.request_path();
     if current.exists() {
-        remove(&replaced)?;
-        rename(&current, &replaced)?;
+        files::remove_tree(&Disk, &replaced)?;
+        files::rename(&Disk, &current, &replaced)?;
     }
-    rename(&new, &current)?;
-    files::sync_dir(directory.path())?;
-    remove(&replaced)
+    files::rename(&Disk, &new, &current)?;
+    files::sync_dir(&Disk, directory.path())?;
+    files::remove_tree(&Disk, &replaced)
 }
 
 /// `03-quickstart.toml`; settings that were no file end in `.txt`.
@@ -98,22 +97,10 @@ fn file_name(number: usize, source: &str) -> String {
     format!("{number:02}-{}.{extension}", if stem.is_empty() { "layer" } else { stem })
 }
 
-fn rename(from: &Path, to: &Path) -> Result<(), RunDirError> {
-    fs::rename(from, to).map_err(|source| RunDirError::io("rename a folder to", to, source))
-}
-
-/// Deletes a folder that only this file makes; links in it are removed, not followed.
-fn remove(path: &Path) -> Result<(), RunDirError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(RunDirError::io("delete folder", path, error))
-        }
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn source(name: &str, text: &str) -> Source {

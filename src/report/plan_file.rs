@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use crate::rundir::{ExperimentDir, Overrides, RunDirError, files};
+use crate::rundir::{Disk, ExperimentDir, Overrides, RunDirError, files};
 
 /// Far above a plan of 10,000 variants.
 const SIZE_LIMIT: u64 = 1 << 28;
@@ -48,7 +48,7 @@ enum Entry {
 /// Reads an experiment's plan; empty where it has none.
 pub(super) fn read(experiment: &ExperimentDir) -> Result<Vec<Planned>, RunDirError> {
     let path = experiment.plan_path();
-    let Some(text) = files::read_text(&path, SIZE_LIMIT)? else { return Ok(Vec::new()) };
+    let Some(text) = files::read_text(&Disk, &path, SIZE_LIMIT)? else { return Ok(Vec::new()) };
     let file: PlanFile = serde_json::from_str(&text)
         .map_err(|error| RunDirError::Malformed { path, reason: error.to_string() })?;
     let readable = file.variants.into_iter().filter_map(|entry| match entry {

@@ -9,6 +9,7 @@ use std::error::Error as StdError;
 use std::path::{Path, PathBuf};
 
 use super::files;
+use super::fs::Fs;
 use super::layout::{parse_step, step_name};
 use super::manifest::{MANIFEST_NAME, Manifest, ManifestMeta, Owner};
 use super::{RunDir, RunDirError};
@@ -38,6 +39,7 @@ pub struct Latest {
 /// Writes a checkpoint. `fill` puts plain files into the folder it is given; an error of it, or of the
 /// disk, leaves the earlier checkpoints as they were and must end the run (nothing is tried twice).
 pub fn save<E>(
+    fs: &dyn Fs,
     run: &RunDir,
     step: u64,
     meta: ManifestMeta,
@@ -47,25 +49,26 @@ where
     E: Into<Box<dyn StdError + Send + Sync>>,
 {
     let folder = run.checkpoints_path();
-    files::create_dir(&folder)?;
-    remove_leftovers(run)?;
-    check_space(run)?;
+    files::create_dir(fs, &folder)?;
+    remove_leftovers(fs, run)?;
+    check_space(fs, run)?;
     let path = run.checkpoint_path(step);
     let temporary = folder.join(format!("{TEMPORARY}{}", step_name(step)));
-    let written = fill_folder(&temporary, &path, fill)
-        .and_then(|()| Manifest::write(&temporary, step, meta))
-        .and_then(|manifest| publish(&temporary, &path).map(|()| manifest));
+    let written = fill_folder(fs, &temporary, &path, fill)
+        .and_then(|()| Manifest::write(fs, &temporary, step, meta))
+        .and_then(|manifest| publish(fs, &temporary, &path).map(|()| manifest));
     match written {
         Ok(manifest) => Ok(Checkpoint { step, path, manifest }),
         Err(error) => {
             // A part of a checkpoint may be what fills the disk; the error to report is the first one.
-            let _ = files::remove_tree(&temporary);
+            let _ = files::remove_tree(fs, &temporary);
             Err(error)
         }
     }
 }
 
 fn fill_folder<E>(
+    fs: &dyn Fs,
     temporary: &Path,
     path: &Path,
     fill: impl FnOnce(&Path) -> Result<(), E>,
@@ -73,40 +76,40 @@ fn fill_folder<E>(
 where
     E: Into<Box<dyn StdError + Send + Sync>>,
 {
-    files::create_dir(temporary)?;
+    files::create_dir(fs, temporary)?;
     fill(temporary).map_err(|error| RunDirError::Save { path: path.to_path_buf(), source: error.into() })
 }
 
-fn publish(temporary: &Path, path: &Path) -> Result<(), RunDirError> {
+fn publish(fs: &dyn Fs, temporary: &Path, path: &Path) -> Result<(), RunDirError> {
     let folder = files::parent_of(path);
-    if path.symlink_metadata().is_ok() {
+    if fs.entry(path).is_ok() {
         // Only a damaged checkpoint can stand here: a resume starts from the highest good one. It is kept
         // under another name, since nothing says which of its files are ours.
         let aside = (1..).map(|n| path.with_extension(format!("damaged-{n}")));
-        if let Some(aside) = aside.into_iter().find(|aside| aside.symlink_metadata().is_err()) {
-            files::rename(path, &aside)?;
+        if let Some(aside) = aside.into_iter().find(|aside| fs.entry(aside).is_err()) {
+            files::rename(fs, path, &aside)?;
         }
     }
-    files::rename(temporary, path)?;
-    files::sync_dir(folder)
+    files::rename(fs, temporary, path)?;
+    files::sync_dir(fs, folder)
 }
 
 /// Removes what a kill left of saves and rotations.
-pub fn remove_leftovers(run: &RunDir) -> Result<(), RunDirError> {
+pub fn remove_leftovers(fs: &dyn Fs, run: &RunDir) -> Result<(), RunDirError> {
     let folder = run.checkpoints_path();
-    for name in files::names_in(&folder)? {
+    for name in files::names_in(fs, &folder)? {
         let ours = name.to_str().and_then(|name| name.strip_prefix(TEMPORARY)).and_then(parse_step);
         if ours.is_some() {
-            files::remove_tree(&folder.join(name))?;
+            files::remove_tree(fs, &folder.join(name))?;
         }
     }
     Ok(())
 }
 
 /// Every folder that is named like a checkpoint, by step; none is looked into.
-pub fn list(run: &RunDir) -> Result<Vec<(u64, PathBuf)>, RunDirError> {
+pub fn list(fs: &dyn Fs, run: &RunDir) -> Result<Vec<(u64, PathBuf)>, RunDirError> {
     let folder = run.checkpoints_path();
-    let mut found: Vec<_> = files::names_in(&folder)?
+    let mut found: Vec<_> = files::names_in(fs, &folder)?
         .into_iter()
         .filter_map(|name| Some((parse_step(name.to_str()?)?, folder.join(&name))))
         .collect();
@@ -115,21 +118,21 @@ pub fn list(run: &RunDir) -> Result<Vec<(u64, PathBuf)>, RunDirError> {
 }
 
 /// Checks every byte of a checkpoint and, where `owner` is given, that it is this run's.
-pub fn verify(path: &Path, owner: Option<&Owner>) -> Result<Checkpoint, RunDirError> {
-    let manifest = Manifest::read(path)?;
+pub fn verify(fs: &dyn Fs, path: &Path, owner: Option<&Owner>) -> Result<Checkpoint, RunDirError> {
+    let manifest = Manifest::read(fs, path)?;
     if owner.is_some_and(|owner| *owner != manifest.owner) {
         let reason = format!("it belongs to run {} seed {}", manifest.owner.run_id, manifest.owner.seed);
         return Err(RunDirError::malformed(path, super::text::printable(&reason)));
     }
-    manifest.verify_files(path)?;
+    manifest.verify_files(fs, path)?;
     Ok(Checkpoint { step: manifest.step, path: path.to_path_buf(), manifest })
 }
 
 /// The highest step that verifies, and the damaged ones above it.
-pub fn latest_verified(run: &RunDir, owner: Option<&Owner>) -> Result<Latest, RunDirError> {
+pub fn latest_verified(fs: &dyn Fs, run: &RunDir, owner: Option<&Owner>) -> Result<Latest, RunDirError> {
     let mut latest = Latest::default();
-    for (_, path) in list(run)?.into_iter().rev() {
-        match verify(&path, owner) {
+    for (_, path) in list(fs, run)?.into_iter().rev() {
+        match verify(fs, &path, owner) {
             Ok(checkpoint) => {
                 latest.checkpoint = Some(checkpoint);
                 break;
@@ -145,20 +148,20 @@ pub fn latest_verified(run: &RunDir, owner: Option<&Owner>) -> Result<Latest, Ru
 /// Deletes old checkpoints after a save: the newest `keep` (at least one) and every step in `protect` (the
 /// best, pinned ones) stay, and so does whatever a manifest of ours does not fully account for. Returns
 /// the steps deleted.
-pub fn rotate(run: &RunDir, keep: usize, protect: &[u64]) -> Result<Vec<u64>, RunDirError> {
+pub fn rotate(fs: &dyn Fs, run: &RunDir, keep: usize, protect: &[u64]) -> Result<Vec<u64>, RunDirError> {
     let mut deleted = Vec::new();
     let mut kept = 0;
-    for (step, path) in list(run)?.into_iter().rev() {
+    for (step, path) in list(fs, run)?.into_iter().rev() {
         // The newest must be good to its last byte before anything older may go.
         let readable = if kept == 0 {
-            verify(&path, None).map(|checkpoint| checkpoint.manifest)
+            verify(fs, &path, None).map(|checkpoint| checkpoint.manifest)
         } else {
-            Manifest::read(&path)
+            Manifest::read(fs, &path)
         };
         let Ok(manifest) = readable else { continue };
         if kept < keep.max(1) {
             kept += 1;
-        } else if !protect.contains(&step) && delete(&path, &manifest)? {
+        } else if !protect.contains(&step) && delete(fs, &path, &manifest)? {
             deleted.push(step);
         }
     }
@@ -167,27 +170,27 @@ pub fn rotate(run: &RunDir, keep: usize, protect: &[u64]) -> Result<Vec<u64>, Ru
 
 /// Renames first, so that a kill never leaves half a checkpoint under a checkpoint's name. A folder that
 /// holds anything else than the manifest's files is left alone.
-fn delete(path: &Path, manifest: &Manifest) -> Result<bool, RunDirError> {
-    let names = files::names_in(path)?;
+fn delete(fs: &dyn Fs, path: &Path, manifest: &Manifest) -> Result<bool, RunDirError> {
+    let names = files::names_in(fs, path)?;
     let known = |name: &str| name == MANIFEST_NAME || manifest.files.contains_key(name);
     if !names.iter().all(|name| name.to_str().is_some_and(known)) {
         return Ok(false);
     }
     let temporary = path.with_file_name(format!("{TEMPORARY}{}", step_name(manifest.step)));
-    files::rename(path, &temporary)?;
+    files::rename(fs, path, &temporary)?;
     for name in names {
-        files::remove_file(&temporary.join(name))?;
+        files::remove_file(fs, &temporary.join(name))?;
     }
-    files::remove_dir(&temporary)?;
+    files::remove_dir(fs, &temporary)?;
     Ok(true)
 }
 
 /// Refuses a save that the last checkpoint's size says cannot fit, before the disk is full.
-fn check_space(run: &RunDir) -> Result<(), RunDirError> {
+fn check_space(fs: &dyn Fs, run: &RunDir) -> Result<(), RunDirError> {
     let folder = run.checkpoints_path();
-    let newest = list(run)?.into_iter().rev().find_map(|(_, path)| Manifest::read(&path).ok());
+    let newest = list(fs, run)?.into_iter().rev().find_map(|(_, path)| Manifest::read(fs, &path).ok());
     let Some(needed_bytes) = newest.map(|manifest| manifest.total_bytes()) else { return Ok(()) };
-    match files::free_bytes(&folder) {
+    match fs.free_bytes(&folder) {
         Some(free_bytes) if free_bytes < needed_bytes => {
             Err(RunDirError::NoSpace { path: folder, free_bytes, needed_bytes })
         }

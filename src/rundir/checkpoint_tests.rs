@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 
 use super::*;
-use crate::rundir::{Best, CsvLog, Mark};
+use crate::rundir::{Best, CsvLog, Disk, Mark};
 
 fn owner() -> Owner {
     Owner { run_id: "1f3a9c02".to_owned(), seed: 3 }
@@ -24,7 +24,7 @@ fn run() -> (tempfile::TempDir, RunDir) {
 }
 
 fn write(run: &RunDir, step: u64) -> Checkpoint {
-    save(run, step, meta(), |folder| {
+    save(&Disk, run, step, meta(), |folder| {
         fs::write(folder.join("model.safetensors"), format!("weights {step}"))?;
         fs::write(folder.join("optimizer.safetensors"), vec![7; 1000])
     })
@@ -32,7 +32,7 @@ fn write(run: &RunDir, step: u64) -> Checkpoint {
 }
 
 fn steps(run: &RunDir) -> Vec<u64> {
-    list(run).unwrap().into_iter().map(|(step, _)| step).collect()
+    list(&Disk, run).unwrap().into_iter().map(|(step, _)| step).collect()
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn a_checkpoint_reads_back_as_written_to_the_last_bit() {
     let (_folder, run) = run();
     let saved = write(&run, 1000);
     assert_eq!(saved.path, run.checkpoints_path().join("step-00001000"));
-    let latest = latest_verified(&run, Some(&owner())).unwrap();
+    let latest = latest_verified(&Disk, &run, Some(&owner())).unwrap();
     assert_eq!(latest.checkpoint, Some(saved));
     assert!(latest.damaged.is_empty());
     assert_eq!(latest.checkpoint.unwrap().manifest.best.unwrap().value.to_bits(), (0.1f64 + 0.2).to_bits());
@@ -53,7 +53,7 @@ fn the_latest_is_the_highest_number() {
         write(&run, step);
     }
     assert_eq!(steps(&run), [5, 99_999_999, 100_000_000]);
-    assert_eq!(latest_verified(&run, None).unwrap().checkpoint.unwrap().step, 100_000_000);
+    assert_eq!(latest_verified(&Disk, &run, None).unwrap().checkpoint.unwrap().step, 100_000_000);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_kill_during_a_save_leaves_nothing_that_counts_and_the_next_save_tidies() {
     let leftover = run.checkpoints_path().join(".tmp-step-00000002");
     fs::create_dir(&leftover).unwrap();
     fs::write(leftover.join("model.safetensors"), "hal").unwrap();
-    assert_eq!(latest_verified(&run, None).unwrap().checkpoint.unwrap().step, 1);
+    assert_eq!(latest_verified(&Disk, &run, None).unwrap().checkpoint.unwrap().step, 1);
     write(&run, 2);
     assert!(!leftover.exists());
     assert_eq!(steps(&run), [1, 2]);
@@ -73,12 +73,12 @@ fn a_kill_during_a_save_leaves_nothing_that_counts_and_the_next_save_tidies() {
 fn a_failed_save_reports_the_cause_and_keeps_the_earlier_checkpoint() {
     let (_folder, run) = run();
     write(&run, 1);
-    let error = save(&run, 2, meta(), |_| Err(io::Error::from_raw_os_error(28))).unwrap_err();
+    let error = save(&Disk, &run, 2, meta(), |_| Err(io::Error::from_raw_os_error(28))).unwrap_err();
     assert!(error.is_storage());
     assert!(error.to_string().contains("step-00000002"), "{error}");
     assert_eq!(steps(&run), [1]);
-    assert_eq!(files::names_in(&run.checkpoints_path()).unwrap().len(), 1);
-    let error = save(&run, 2, meta(), |_| Err("a tensor has no data")).unwrap_err();
+    assert_eq!(files::names_in(&Disk, &run.checkpoints_path()).unwrap().len(), 1);
+    let error = save(&Disk, &run, 2, meta(), |_| Err("a tensor has no data")).unwrap_err();
     assert!(!error.is_storage());
 }
 
@@ -93,17 +93,17 @@ fn every_changed_byte_of_every_file_is_detected() {
             let mut bad = good.clone();
             bad[at] ^= 1 << (at % 8);
             fs::write(&path, &bad).unwrap();
-            assert!(verify(&saved.path, Some(&owner())).is_err(), "byte {at} of {name}");
+            assert!(verify(&Disk, &saved.path, Some(&owner())).is_err(), "byte {at} of {name}");
         }
         for length in [0, 1, good.len() / 2, good.len() - 1] {
             fs::write(&path, &good[..length]).unwrap();
-            assert!(verify(&saved.path, Some(&owner())).is_err(), "{name} cut to {length}");
+            assert!(verify(&Disk, &saved.path, Some(&owner())).is_err(), "{name} cut to {length}");
         }
         fs::remove_file(&path).unwrap();
-        assert!(verify(&saved.path, Some(&owner())).is_err(), "{name} missing");
+        assert!(verify(&Disk, &saved.path, Some(&owner())).is_err(), "{name} missing");
         fs::write(&path, &good).unwrap();
     }
-    verify(&saved.path, Some(&owner())).unwrap();
+    verify(&Disk, &saved.path, Some(&owner())).unwrap();
 }
 
 #[test]
@@ -112,13 +112,13 @@ fn damage_falls_back_to_the_checkpoint_before_and_says_so() {
     write(&run, 1);
     let second = write(&run, 2);
     fs::write(second.path.join("model.safetensors"), "weights X").unwrap();
-    let latest = latest_verified(&run, Some(&owner())).unwrap();
+    let latest = latest_verified(&Disk, &run, Some(&owner())).unwrap();
     assert_eq!(latest.checkpoint.unwrap().step, 1);
     assert_eq!(latest.damaged.len(), 1);
     assert!(latest.damaged[0].1.contains("model.safetensors is damaged: its hash"), "{:?}", latest.damaged);
 
     write(&run, 2);
-    assert_eq!(latest_verified(&run, Some(&owner())).unwrap().checkpoint.unwrap().step, 2);
+    assert_eq!(latest_verified(&Disk, &run, Some(&owner())).unwrap().checkpoint.unwrap().step, 2);
     assert!(run.checkpoints_path().join("step-00000002.damaged-1").exists());
 }
 
@@ -127,11 +127,11 @@ fn a_foreign_or_renamed_checkpoint_is_refused() {
     let (_folder, run) = run();
     let saved = write(&run, 1);
     let other = Owner { run_id: "1f3a9c02".to_owned(), seed: 4 };
-    let error = verify(&saved.path, Some(&other)).unwrap_err().to_string();
+    let error = verify(&Disk, &saved.path, Some(&other)).unwrap_err().to_string();
     assert!(error.contains("it belongs to run 1f3a9c02 seed 3"), "{error}");
     let renamed = run.checkpoint_path(9);
     fs::rename(&saved.path, &renamed).unwrap();
-    assert!(verify(&renamed, Some(&owner())).unwrap_err().to_string().contains("another step"));
+    assert!(verify(&Disk, &renamed, Some(&owner())).unwrap_err().to_string().contains("another step"));
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_newer_checkpoint_stops_the_search() {
     let newer = run.checkpoint_path(2);
     fs::create_dir(&newer).unwrap();
     fs::write(newer.join("manifest.json"), r#"{"format": 9, "anything": "else"}"#).unwrap();
-    let error = latest_verified(&run, None).unwrap_err().to_string();
+    let error = latest_verified(&Disk, &run, None).unwrap_err().to_string();
     assert!(error.contains("manifest format 9"), "{error}");
 }
 
@@ -154,10 +154,10 @@ fn rotation_keeps_the_newest_the_best_and_what_is_not_ours() {
     fs::write(run.checkpoint_path(3).join("notes.txt"), "mine").unwrap();
     fs::create_dir(run.checkpoints_path().join("step-00000000")).unwrap();
     fs::create_dir(run.checkpoints_path().join("other")).unwrap();
-    assert_eq!(rotate(&run, 2, &[1]).unwrap(), [4, 2]);
+    assert_eq!(rotate(&Disk, &run, 2, &[1]).unwrap(), [4, 2]);
     assert_eq!(steps(&run), [0, 1, 3, 5, 6]);
     assert!(run.checkpoints_path().join("other").exists());
-    assert_eq!(rotate(&run, 0, &[]).unwrap(), [5, 1], "keep 0 still keeps the last");
+    assert_eq!(rotate(&Disk, &run, 0, &[]).unwrap(), [5, 1], "keep 0 still keeps the last");
 }
 
 #[test]
@@ -169,20 +169,20 @@ fn rotation_never_deletes_the_only_good_checkpoint() {
     for step in [2, 3] {
         fs::write(run.checkpoint_path(step).join("model.safetensors"), "weights X").unwrap();
     }
-    assert!(rotate(&run, 1, &[]).unwrap().is_empty());
-    assert_eq!(latest_verified(&run, None).unwrap().checkpoint.unwrap().step, 1);
+    assert!(rotate(&Disk, &run, 1, &[]).unwrap().is_empty());
+    assert_eq!(latest_verified(&Disk, &run, None).unwrap().checkpoint.unwrap().step, 1);
 }
 
 #[test]
 fn logs_go_back_to_where_the_checkpoint_saw_them() {
     let (_folder, run) = run();
-    let mut log = CsvLog::open(run.metrics_path(), &["step"]).unwrap();
+    let mut log = CsvLog::open(&Disk, run.metrics_path(), &["step"]).unwrap();
     log.append(&[1u64.into()]).unwrap();
     let logs = BTreeMap::from([("metrics.csv".to_owned(), log.mark().unwrap())]);
     let meta = ManifestMeta { logs, ..meta() };
-    save(&run, 1, meta, |_| Ok::<(), io::Error>(())).unwrap();
+    save(&Disk, &run, 1, meta, |_| Ok::<(), io::Error>(())).unwrap();
     log.append(&[2u64.into()]).unwrap();
-    let manifest = latest_verified(&run, None).unwrap().checkpoint.unwrap().manifest;
+    let manifest = latest_verified(&Disk, &run, None).unwrap().checkpoint.unwrap().manifest;
     log.rewind_to(&manifest.logs["metrics.csv"], 2).unwrap();
     assert_eq!(fs::read_to_string(run.metrics_path()).unwrap(), "step\n1\n");
 }

@@ -5,14 +5,14 @@
 //! keeps the mark of each log, and a resume goes back to it with [`CsvLog::rewind_to`].
 
 use std::borrow::Cow;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::RunDirError;
 use super::files;
+use super::fs::{Fs, FsFile, Kind};
 
 /// One cell of a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,9 +86,10 @@ pub struct Mark {
 
 /// An open log.
 #[derive(Debug)]
-pub struct CsvLog {
+pub struct CsvLog<'a> {
+    fs: &'a dyn Fs,
     path: PathBuf,
-    file: File,
+    file: Box<dyn FsFile>,
     columns: usize,
     header: String,
     hasher: blake3::Hasher,
@@ -96,24 +97,25 @@ pub struct CsvLog {
     torn: bool,
 }
 
-impl CsvLog {
+impl<'a> CsvLog<'a> {
     /// Opens a log, creating it with its header where there is none. Nothing that exists is changed.
-    pub fn open(path: impl Into<PathBuf>, header: &[&str]) -> Result<CsvLog, RunDirError> {
+    pub fn open(
+        fs: &'a dyn Fs,
+        path: impl Into<PathBuf>,
+        header: &[&str],
+    ) -> Result<CsvLog<'a>, RunDirError> {
         let path = path.into();
         let line = format!("{}\n", header.join(","));
-        let empty = std::fs::symlink_metadata(&path).map_or_else(
+        let empty = fs.entry(&path).map_or_else(
             |error| error.kind() == io::ErrorKind::NotFound,
-            |found| found.is_file() && found.len() == 0,
+            |found| found.kind == Kind::File && found.bytes == 0,
         );
         if empty {
-            files::replace(&path, line.as_bytes())?;
+            files::replace(fs, &path, line.as_bytes())?;
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .open(&path)
-            .map_err(|source| RunDirError::io("open", &path, source))?;
+        let file = fs.append(&path).map_err(|source| files::unusable(fs, "open", &path, source))?;
         let mut log = CsvLog {
+            fs,
             path,
             file,
             columns: header.len(),
@@ -175,7 +177,7 @@ impl CsvLog {
         if self.torn {
             return Err(RunDirError::Torn { path: self.path.clone() });
         }
-        files::sync_file(&self.file, &self.path)?;
+        files::sync_file(self.file.as_ref(), &self.path)?;
         Ok(Mark { bytes: self.bytes, blake3: self.hasher.finalize().to_hex().to_string() })
     }
 
@@ -205,7 +207,7 @@ impl CsvLog {
         }
         if !later.is_empty() {
             self.file.set_len(mark.bytes).map_err(|source| RunDirError::io("shorten", &self.path, source))?;
-            files::sync_file(&self.file, &self.path)?;
+            files::sync_file(self.file.as_ref(), &self.path)?;
         }
         self.hasher = blake3::Hasher::new();
         self.hasher.update(prefix);
@@ -216,17 +218,18 @@ impl CsvLog {
 
     fn keep_rewound(&self, rows: &[u8], attempt: u32) -> Result<(), RunDirError> {
         let path = rewound_path(&self.path, attempt);
-        let mut content = match std::fs::read(&path) {
-            Ok(content) => content,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.header.clone().into_bytes(),
-            Err(source) => return Err(RunDirError::io("read", &path, source)),
-        };
+        let mut content = Vec::new();
+        match files::open(self.fs, &path)? {
+            Some(mut kept) => kept.read_to_end(&mut content).map(drop),
+            None => self.header.as_bytes().read_to_end(&mut content).map(drop),
+        }
+        .map_err(|source| RunDirError::io("read", &path, source))?;
         // A kill between keeping and cutting repeats the same move: it must not repeat the rows.
         if content.ends_with(rows) {
             return Ok(());
         }
         content.extend_from_slice(rows);
-        files::replace(&path, &content)
+        files::replace(self.fs, &path, &content)
     }
 
     fn changed(&self, mark: &Mark, reason: &'static str) -> RunDirError {
@@ -275,22 +278,23 @@ impl CsvLog {
 
 /// Opens a log at a checkpoint's mark. Unlike [`CsvLog::open`], a log that is missing is an error: the
 /// checkpoint saw rows in it.
-pub fn open_at(
+pub fn open_at<'a>(
+    fs: &'a dyn Fs,
     path: &Path,
     header: &[&str],
     mark: Option<&Mark>,
     attempt: u32,
-) -> Result<CsvLog, RunDirError> {
+) -> Result<CsvLog<'a>, RunDirError> {
     let Some(mark) = mark else {
-        let mut log = CsvLog::open(path, header)?;
+        let mut log = CsvLog::open(fs, path, header)?;
         log.rewind_to_start(attempt)?;
         return Ok(log);
     };
-    if mark.bytes > 0 && !path.exists() {
+    if mark.bytes > 0 && fs.entry(path).is_err() {
         let path = path.to_path_buf();
         return Err(RunDirError::LogChanged { path, bytes: mark.bytes, reason: "it is missing" });
     }
-    let mut log = CsvLog::open(path, header)?;
+    let mut log = CsvLog::open(fs, path, header)?;
     log.rewind_to(mark, attempt)?;
     Ok(log)
 }

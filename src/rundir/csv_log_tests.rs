@@ -3,18 +3,19 @@
 use std::fs;
 
 use super::*;
+use crate::rundir::Disk;
 
 const HEADER: &[&str] = &["step", "loss"];
 
-fn log(folder: &tempfile::TempDir) -> CsvLog {
-    CsvLog::open(folder.path().join("metrics.csv"), HEADER).unwrap()
+fn log(folder: &tempfile::TempDir) -> CsvLog<'static> {
+    CsvLog::open(&Disk, folder.path().join("metrics.csv"), HEADER).unwrap()
 }
 
 fn text(folder: &tempfile::TempDir, name: &str) -> String {
     fs::read_to_string(folder.path().join(name)).unwrap()
 }
 
-fn step(log: &mut CsvLog, step: u64) {
+fn step(log: &mut CsvLog<'_>, step: u64) {
     log.append(&[step.into(), (step as f64 / 10.0).into()]).unwrap();
 }
 
@@ -47,7 +48,7 @@ fn missing_cells_are_empty_and_names_are_quoted_where_needed() {
 fn another_header_is_an_error_that_names_the_file() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("metrics.csv"), "step,los\n1,2\n").unwrap();
-    let error = CsvLog::open(folder.path().join("metrics.csv"), HEADER).unwrap_err().to_string();
+    let error = CsvLog::open(&Disk, folder.path().join("metrics.csv"), HEADER).unwrap_err().to_string();
     assert!(error.contains("metrics.csv has the header \"step,los\", expected \"step,loss\""), "{error}");
 }
 
@@ -125,7 +126,7 @@ fn a_log_that_lost_what_a_checkpoint_saw_is_an_error() {
     let mut first = log(&folder);
     step(&mut first, 1);
     let mark = first.mark().unwrap();
-    let open = || open_at(&path, HEADER, Some(&mark), 2).map(|_| ()).unwrap_err().to_string();
+    let open = || open_at(&Disk, &path, HEADER, Some(&mark), 2).map(|_| ()).unwrap_err().to_string();
 
     fs::write(&path, "step,loss\n1,0.2\n").unwrap();
     assert!(open().contains("its bytes differ"), "{}", open());
@@ -141,7 +142,7 @@ fn without_a_checkpoint_the_log_begins_again() {
     let folder = tempfile::tempdir().unwrap();
     step(&mut log(&folder), 1);
     let path = folder.path().join("metrics.csv");
-    let mut log = open_at(&path, HEADER, None, 2).unwrap();
+    let mut log = open_at(&Disk, &path, HEADER, None, 2).unwrap();
     step(&mut log, 1);
     assert_eq!(text(&folder, "metrics.csv"), "step,loss\n1,0.1\n");
     assert_eq!(text(&folder, "metrics.rewound-2.csv"), "step,loss\n1,0.1\n");
@@ -149,13 +150,13 @@ fn without_a_checkpoint_the_log_begins_again() {
 
 #[test]
 fn a_full_disk_is_a_storage_error() {
-    let Ok(file) = OpenOptions::new().read(true).append(true).open("/dev/full") else {
+    let Ok(file) = fs::OpenOptions::new().read(true).append(true).open("/dev/full") else {
         eprintln!("skipped: no /dev/full here");
         return;
     };
     let folder = tempfile::tempdir().unwrap();
     let mut log = log(&folder);
-    log.file = file;
+    log.file = Box::new(file);
     let error = log.append(&[1u64.into(), 0.1.into()]).unwrap_err();
     assert!(error.is_storage(), "{error}");
     assert!(error.to_string().contains("metrics.csv"), "{error}");

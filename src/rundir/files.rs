@@ -1,59 +1,73 @@
-//! The one seam between the run tree and the disk.
+//! Whole files, or none: how bytes that matter reach a file system.
 //!
-//! In: paths and bytes. Out: either the whole new content under the name, or the old one; never a part.
-//! Every error carries its path. A failed fsync is never retried: the kernel may have dropped the pages,
-//! so a second success would mean nothing.
+//! In: a file system, paths and bytes. Out: either the whole new content under the name, or the old one; never
+//! a part. Every error carries its path. A failed fsync is never retried: the kernel may have dropped the
+//! pages, so a second success would mean nothing.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::RunDirError;
+use super::fs::{Fs, FsFile, Kind};
 
 /// Replaces a file so that a kill or a power cut leaves the old content or the new one: temporary file in
 /// the same folder, fsync, rename, fsync of the folder. One writer at a time per path (hold the lock).
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
-    let temporary = write_beside(path, bytes, "", true)?;
-    rename(&temporary, path)?;
-    sync_dir(parent_of(path))
+pub fn replace(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
+    let temporary = write_beside(fs, path, bytes, "", true)?;
+    rename(fs, &temporary, path)?;
+    sync_dir(fs, parent_of(path))
 }
 
 /// As [`replace`] without the two fsyncs: whole against a kill, and a power cut may lose it. For progress
 /// that is rewritten many times a minute and that a reader can do without.
-pub fn replace_unsynced(path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
-    let temporary = write_beside(path, bytes, "", false)?;
-    rename(&temporary, path)
+pub fn replace_unsynced(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
+    let temporary = write_beside(fs, path, bytes, "", false)?;
+    rename(fs, &temporary, path)
 }
 
 /// As [`replace`], for a file that several processes may write at the same time: the last one wins.
-pub fn replace_shared(path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
-    let temporary = write_beside(path, bytes, &format!(".{}", std::process::id()), true)?;
-    rename(&temporary, path)?;
-    sync_dir(parent_of(path))
+pub fn replace_shared(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
+    let temporary = write_beside(fs, path, bytes, &format!(".{}", std::process::id()), true)?;
+    rename(fs, &temporary, path)?;
+    sync_dir(fs, parent_of(path))
 }
 
 /// Writes a file that must not exist yet and fsyncs it (not its folder).
-pub fn create(path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .map_err(|source| RunDirError::io("create", path, source))?;
+pub fn create(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
+    let mut file = fs.create_new(path).map_err(|source| RunDirError::io("create", path, source))?;
     file.write_all(bytes).map_err(|source| RunDirError::io("write", path, source))?;
-    sync_file(&file, path)
+    sync_file(file.as_ref(), path)
 }
 
-/// Creates a folder and its parents; each new entry is made durable in its parent.
-pub fn create_dir(path: &Path) -> Result<(), RunDirError> {
-    if path.is_dir() {
-        return Ok(());
+/// Writes a file that must not exist yet, piece by piece and without fsync: whoever makes its folder durable
+/// has to sync it too.
+pub fn create_with(
+    fs: &dyn Fs,
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), RunDirError> {
+    let file = fs.create_new(path).map_err(|source| RunDirError::io("create", path, source))?;
+    let mut writer = BufWriter::with_capacity(1 << 20, file);
+    fill(&mut writer).and_then(|()| writer.flush()).map_err(|source| RunDirError::io("write", path, source))
+}
+
+/// Creates a folder and its parents; each new entry is made durable in its parent. A parent may be a link to a
+/// folder, as people keep their runs on another disk; the folder itself may not.
+pub fn create_dir(fs: &dyn Fs, path: &Path) -> Result<(), RunDirError> {
+    match fs.entry(path) {
+        Ok(found) if found.kind == Kind::Folder => return Ok(()),
+        Ok(_) => return Err(RunDirError::malformed(path, "it should be a folder, and is a file or a link")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => return Err(RunDirError::io("look at", path, source)),
     }
     let parent = parent_of(path);
-    create_dir(parent)?;
-    match fs::create_dir(path) {
-        Ok(()) => sync_dir(parent),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+    if fs.names(parent).is_err() {
+        create_dir(fs, parent)?;
+    }
+    match fs.create_dir(path) {
+        Ok(()) => sync_dir(fs, parent),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => create_dir(fs, path),
         Err(source) => Err(RunDirError::io("create folder", path, source)),
     }
 }
@@ -63,7 +77,8 @@ pub fn create_dir(path: &Path) -> Result<(), RunDirError> {
 pub fn sync_file_system(folder: &Path) -> Result<(), RunDirError> {
     #[cfg(target_os = "linux")]
     {
-        let opened = File::open(folder).map_err(|source| RunDirError::io("open folder", folder, source))?;
+        let opened =
+            std::fs::File::open(folder).map_err(|source| RunDirError::io("open folder", folder, source))?;
         rustix::fs::syncfs(&opened)
             .map_err(|error| RunDirError::io("sync the file system of", folder, error.into()))
     }
@@ -76,16 +91,8 @@ pub fn sync_file_system(folder: &Path) -> Result<(), RunDirError> {
 }
 
 /// Reads a text file of at most `limit` bytes; `None` where there is none.
-pub fn read_text(path: &Path, limit: u64) -> Result<Option<String>, RunDirError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(RunDirError::io("read", path, source)),
-    };
-    let regular = file.metadata().map_err(|source| RunDirError::io("read", path, source))?.is_file();
-    if !regular {
-        return Err(RunDirError::malformed(path, "not a regular file"));
-    }
+pub fn read_text(fs: &dyn Fs, path: &Path, limit: u64) -> Result<Option<String>, RunDirError> {
+    let Some(file) = open(fs, path)? else { return Ok(None) };
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|source| RunDirError::io("read", path, source))?;
     if bytes.len() as u64 > limit {
@@ -94,66 +101,97 @@ pub fn read_text(path: &Path, limit: u64) -> Result<Option<String>, RunDirError>
     String::from_utf8(bytes).map(Some).map_err(|_| RunDirError::malformed(path, "not UTF-8"))
 }
 
+/// Opens a regular file for reading; `None` where there is none. Anything else under the name is damage.
+pub fn open(fs: &dyn Fs, path: &Path) -> Result<Option<Box<dyn FsFile>>, RunDirError> {
+    match fs.open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(unusable(fs, "read", path, source)),
+    }
+}
+
+/// Why a file cannot be opened: something else stands under its name, or the system refuses.
+pub(super) fn unusable(fs: &dyn Fs, action: &'static str, path: &Path, source: io::Error) -> RunDirError {
+    match fs.entry(path) {
+        Ok(found) if found.kind != Kind::File => RunDirError::malformed(path, "not a regular file"),
+        _ => RunDirError::io(action, path, source),
+    }
+}
+
 /// Makes a folder's entries durable: a rename or a new file survives a power cut only after this.
-pub fn sync_dir(path: &Path) -> Result<(), RunDirError> {
-    let folder = File::open(path).map_err(|source| RunDirError::io("open folder", path, source))?;
-    folder.sync_all().map_err(|source| RunDirError::io("sync folder", path, source))
+pub fn sync_dir(fs: &dyn Fs, path: &Path) -> Result<(), RunDirError> {
+    fs.sync_dir(path).map_err(|source| RunDirError::io("sync folder", path, source))
 }
 
-/// Bytes an unprivileged user may still write on the file system of `path`; `None` where unknown.
-pub fn free_bytes(path: &Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(path).ok()?;
-    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+pub(super) fn sync_file(file: &dyn FsFile, path: &Path) -> Result<(), RunDirError> {
+    file.sync().map_err(|source| RunDirError::io("sync", path, source))
 }
 
-pub(super) fn sync_file(file: &File, path: &Path) -> Result<(), RunDirError> {
-    file.sync_all().map_err(|source| RunDirError::io("sync", path, source))
+pub(crate) fn rename(fs: &dyn Fs, from: &Path, to: &Path) -> Result<(), RunDirError> {
+    fs.rename(from, to).map_err(|source| RunDirError::io("rename to", to, source))
 }
 
-pub(super) fn rename(from: &Path, to: &Path) -> Result<(), RunDirError> {
-    fs::rename(from, to).map_err(|source| RunDirError::io("rename a file to", to, source))
+pub(super) fn remove_file(fs: &dyn Fs, path: &Path) -> Result<(), RunDirError> {
+    fs.remove_file(path).map_err(|source| RunDirError::io("delete", path, source))
 }
 
-pub(super) fn remove_file(path: &Path) -> Result<(), RunDirError> {
-    fs::remove_file(path).map_err(|source| RunDirError::io("delete", path, source))
+pub(super) fn remove_dir(fs: &dyn Fs, path: &Path) -> Result<(), RunDirError> {
+    fs.remove_dir(path).map_err(|source| RunDirError::io("delete folder", path, source))
 }
 
-pub(super) fn remove_dir(path: &Path) -> Result<(), RunDirError> {
-    fs::remove_dir(path).map_err(|source| RunDirError::io("delete folder", path, source))
+/// Deletes a folder of our own temporary kind with what is in it, if it is there; links inside are removed,
+/// not followed.
+pub(crate) fn remove_tree(fs: &dyn Fs, path: &Path) -> Result<(), RunDirError> {
+    match fs.entry(path) {
+        Ok(found) if found.kind == Kind::Folder => {
+            for name in names_in(fs, path)? {
+                remove_tree(fs, &path.join(name))?;
+            }
+            remove_dir(fs, path)
+        }
+        Ok(_) => remove_file(fs, path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(RunDirError::io("look at", path, source)),
+    }
 }
 
-/// Deletes a folder of our own temporary kind with what is in it; links inside are removed, not followed.
-pub(super) fn remove_tree(path: &Path) -> Result<(), RunDirError> {
-    fs::remove_dir_all(path).map_err(|source| RunDirError::io("delete folder", path, source))
-}
-
-/// The names in a folder; an absent folder is an empty one.
-pub(super) fn names_in(path: &Path) -> Result<Vec<OsString>, RunDirError> {
-    let entries = match fs::read_dir(path) {
-        Ok(entries) => entries,
+/// The names in a folder; an absent folder is an empty one, and a link to one is not looked into.
+pub(super) fn names_in(fs: &dyn Fs, path: &Path) -> Result<Vec<OsString>, RunDirError> {
+    match fs.entry(path) {
+        Ok(found) if found.kind == Kind::Folder => {}
+        Ok(_) => return Err(RunDirError::malformed(path, "it should be a folder, and is a file or a link")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(RunDirError::io("list", path, source)),
-    };
-    entries
-        .map(|entry| entry.map(|e| e.file_name()).map_err(|source| RunDirError::io("list", path, source)))
-        .collect()
+        Err(source) => return Err(RunDirError::io("look at", path, source)),
+    }
+    fs.names(path).map_err(|source| RunDirError::io("list", path, source))
 }
 
-fn write_beside(path: &Path, bytes: &[u8], tag: &str, durable: bool) -> Result<PathBuf, RunDirError> {
+fn write_beside(
+    fs: &dyn Fs,
+    path: &Path,
+    bytes: &[u8],
+    tag: &str,
+    durable: bool,
+) -> Result<PathBuf, RunDirError> {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(tag);
     name.push(".tmp");
     let temporary = path.with_file_name(name);
-    let mut file =
-        File::create(&temporary).map_err(|source| RunDirError::io("create", &temporary, source))?;
+    let mut created = fs.create_new(&temporary);
+    if created.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
+        // A kill left it.
+        remove_file(fs, &temporary)?;
+        created = fs.create_new(&temporary);
+    }
+    let mut file = created.map_err(|source| RunDirError::io("create", &temporary, source))?;
     let written = file
         .write_all(bytes)
         .map_err(|source| RunDirError::io("write", path, source))
-        .and_then(|()| if durable { sync_file(&file, path) } else { Ok(()) });
+        .and_then(|()| if durable { sync_file(file.as_ref(), path) } else { Ok(()) });
     if let Err(error) = written {
         // The part is of no use and may be what fills the disk; the error to report is the first one.
-        let _ = fs::remove_file(&temporary);
+        let _ = fs.remove_file(&temporary);
         return Err(error);
     }
     Ok(temporary)
@@ -170,16 +208,19 @@ pub(super) fn parent_of(path: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::rundir::Disk;
 
     #[test]
     fn replace_leaves_only_the_new_content() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
-        replace(&path, b"one").unwrap();
-        replace(&path, b"two").unwrap();
+        replace(&Disk, &path, b"one").unwrap();
+        replace(&Disk, &path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(names_in(folder.path()).unwrap(), ["a.json"]);
+        assert_eq!(names_in(&Disk, folder.path()).unwrap(), ["a.json"]);
     }
 
     #[test]
@@ -187,13 +228,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         fs::write(folder.path().join(".a.json.tmp"), "half of something longer").unwrap();
-        replace(&path, b"x").unwrap();
+        replace(&Disk, &path, b"x").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"x");
     }
 
     #[test]
     fn errors_name_the_path_and_count_as_storage() {
-        let error = replace(Path::new("/proc/ablate/a.json"), b"x").unwrap_err();
+        let error = replace(&Disk, Path::new("/proc/ablate/a.json"), b"x").unwrap_err();
         assert!(error.to_string().contains("/proc/ablate/.a.json.tmp"), "{error}");
         assert!(error.is_storage());
     }
@@ -203,8 +244,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("big");
         fs::write(&path, "12345").unwrap();
-        assert_eq!(read_text(&path, 5).unwrap().as_deref(), Some("12345"));
-        assert!(read_text(&path, 4).unwrap_err().to_string().contains("larger than 4 bytes"));
-        assert!(read_text(&folder.path().join("none"), 4).unwrap().is_none());
+        assert_eq!(read_text(&Disk, &path, 5).unwrap().as_deref(), Some("12345"));
+        assert!(read_text(&Disk, &path, 4).unwrap_err().to_string().contains("larger than 4 bytes"));
+        assert!(read_text(&Disk, &folder.path().join("none"), 4).unwrap().is_none());
     }
 }

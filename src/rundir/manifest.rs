@@ -4,13 +4,13 @@
 //! the manifest's own hash, so that any changed byte is noticed.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::files;
 use super::format::{self, MANIFEST_FORMAT};
+use super::fs::{Fs, FsFile, Kind};
 use super::layout;
 use super::{Mark, RunDirError};
 use crate::config::Metric;
@@ -90,16 +90,21 @@ impl Manifest {
     }
 
     /// Forces every file of the folder to the disk, hashes it, and writes the manifest beside them.
-    pub(super) fn write(folder: &Path, step: u64, meta: ManifestMeta) -> Result<Manifest, RunDirError> {
+    pub(super) fn write(
+        fs: &dyn Fs,
+        folder: &Path,
+        step: u64,
+        meta: ManifestMeta,
+    ) -> Result<Manifest, RunDirError> {
         let mut entries = BTreeMap::new();
-        for name in files::names_in(folder)? {
+        for name in files::names_in(fs, folder)? {
             let path = folder.join(&name);
             let Some(name) = name.to_str().filter(|name| layout::is_safe_name(name)) else {
                 return Err(RunDirError::Name { name: super::text::printable(&name.to_string_lossy()) });
             };
-            let file = File::open(&path).map_err(|source| RunDirError::io("read", &path, source))?;
-            files::sync_file(&file, &path)?;
-            entries.insert(name.to_owned(), entry(&path)?);
+            let file = fs.open(&path).map_err(|source| files::unusable(fs, "read", &path, source))?;
+            files::sync_file(file.as_ref(), &path)?;
+            entries.insert(name.to_owned(), entry(file, &path)?);
         }
         let ManifestMeta { owner, logs, best } = meta;
         let blake3 = NO_HASH.to_owned();
@@ -108,19 +113,16 @@ impl Manifest {
         let path = folder.join(MANIFEST_NAME);
         let blank = serde_json::to_string_pretty(&manifest).map_err(|e| RunDirError::malformed(&path, e))?;
         manifest.blake3 = blake3::hash(blank.as_bytes()).to_hex().to_string();
-        files::create(&path, blank.replace(NO_HASH, &manifest.blake3).as_bytes())?;
-        files::sync_dir(folder)?;
+        files::create(fs, &path, blank.replace(NO_HASH, &manifest.blake3).as_bytes())?;
+        files::sync_dir(fs, folder)?;
         Ok(manifest)
     }
 
     /// Reads a manifest and checks its own hash, format and step; the files are not looked at.
-    pub(super) fn read(folder: &Path) -> Result<Manifest, RunDirError> {
+    pub(super) fn read(fs: &dyn Fs, folder: &Path) -> Result<Manifest, RunDirError> {
         let path = folder.join(MANIFEST_NAME);
         let damaged = |reason: &str| Err(RunDirError::malformed(&path, reason));
-        if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
-            return damaged("not a regular file");
-        }
-        let Some(text) = files::read_text(&path, SIZE_LIMIT)? else { return damaged("it is missing") };
+        let Some(text) = files::read_text(fs, &path, SIZE_LIMIT)? else { return damaged("it is missing") };
         let manifest: Manifest = format::parse(&path, &text, "manifest", MANIFEST_FORMAT)?;
         let is_hash = manifest.blake3.len() == NO_HASH.len() && manifest.blake3 != NO_HASH;
         let blank = text.replace(&manifest.blake3, NO_HASH);
@@ -138,34 +140,26 @@ impl Manifest {
     }
 
     /// Checks every file's size and hash.
-    pub(super) fn verify_files(&self, folder: &Path) -> Result<(), RunDirError> {
+    pub(super) fn verify_files(&self, fs: &dyn Fs, folder: &Path) -> Result<(), RunDirError> {
         for (name, expected) in &self.files {
             let path = folder.join(name);
-            match fs::symlink_metadata(&path) {
-                Ok(found) if !found.is_file() => {
-                    return Err(RunDirError::malformed(&path, "not a regular file"));
-                }
-                Ok(found) if found.len() != expected.bytes => {
-                    let reason = format!("{} bytes, its manifest says {}", found.len(), expected.bytes);
-                    return Err(RunDirError::malformed(&path, reason));
-                }
-                Ok(_) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    return Err(RunDirError::malformed(&path, "it is missing"));
-                }
-                Err(source) => return Err(RunDirError::io("read", &path, source)),
+            let damaged = |reason: String| Err(RunDirError::malformed(&path, reason));
+            let Some(file) = files::open(fs, &path)? else { return damaged("it is missing".to_owned()) };
+            // The length is known without reading what may be a very long file.
+            let found = fs.entry(&path).map_err(|source| RunDirError::io("look at", &path, source))?;
+            if found.kind != Kind::File || found.bytes != expected.bytes {
+                return damaged(format!("{} bytes, its manifest says {}", found.bytes, expected.bytes));
             }
-            if entry(&path)?.blake3 != expected.blake3 {
-                return Err(RunDirError::malformed(&path, "its hash is not the manifest's"));
+            if entry(file, &path)?.blake3 != expected.blake3 {
+                return damaged("its hash is not the manifest's".to_owned());
             }
         }
         Ok(())
     }
 }
 
-fn entry(path: &Path) -> Result<FileEntry, RunDirError> {
+fn entry(file: Box<dyn FsFile>, path: &Path) -> Result<FileEntry, RunDirError> {
     let mut hasher = blake3::Hasher::new();
-    let file = File::open(path).map_err(|source| RunDirError::io("read", path, source))?;
     hasher.update_reader(file).map_err(|source| RunDirError::io("read", path, source))?;
     Ok(FileEntry { bytes: hasher.count(), blake3: hasher.finalize().to_hex().to_string() })
 }

@@ -1,8 +1,9 @@
 //! The run tree: the only channel between launcher, worker and report.
 //!
 //! Nothing here knows what is trained. `layout` names every path; `status`, `csv_log`, `manifest` and
-//! `checkpoint` are the files a worker writes; `lock` says who owns a folder; `files` is the one seam
-//! through which bytes that matter reach the disk, `regular` opens what is written in place; `format` holds the versions.
+//! `checkpoint` are the files a worker writes, `journal` binds the latter three into one transaction; `lock`
+//! says who owns a folder; `fs` is the one seam through which bytes that matter reach the disk, `files` what
+//! we ask of it, `regular` opens what is written in place; `format` holds the versions.
 
 pub mod checkpoint;
 pub mod columns;
@@ -10,6 +11,8 @@ pub mod csv_log;
 mod error;
 pub mod files;
 pub mod format;
+pub mod fs;
+mod journal;
 pub mod layout;
 pub mod lock;
 pub mod manifest;
@@ -27,6 +30,8 @@ pub use checkpoint::{Checkpoint, Latest};
 pub use columns::{EVAL_HEADER, LEVELS_HEADER, METRICS_HEADER, TIMING_HEADER};
 pub use csv_log::{Cell, CsvLog, Mark};
 pub use error::RunDirError;
+pub use fs::{Disk, Fs};
+pub use journal::{Journal, Retention};
 pub use layout::{ExperimentDir, RunDir};
 pub use lock::{ExperimentLock, Held, RunLock, owner_is_alive};
 pub use manifest::{Best, Manifest, ManifestMeta, Owner};

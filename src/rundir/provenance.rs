@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::format::{self, PROVENANCE_FORMAT};
-use super::{Process, RunDir, RunDirError, files};
+use super::{Disk, Process, RunDir, RunDirError, files};
 
 const SIZE_LIMIT: u64 = 16 << 20;
 
@@ -98,7 +98,7 @@ impl Provenance {
     /// Reads a run's record; empty where there is none yet.
     pub fn read(run: &RunDir) -> Result<Provenance, RunDirError> {
         let path = run.provenance_path();
-        match files::read_text(&path, SIZE_LIMIT)? {
+        match files::read_text(&Disk, &path, SIZE_LIMIT)? {
             Some(text) => format::parse(&path, &text, "provenance", PROVENANCE_FORMAT),
             None => Ok(Provenance { format: PROVENANCE_FORMAT, attempts: vec![] }),
         }
@@ -107,7 +107,7 @@ impl Provenance {
     /// Replaces the record.
     pub fn write(&self, run: &RunDir) -> Result<(), RunDirError> {
         let text = serde_json::to_string_pretty(self).expect("plain fields with string keys serialise");
-        files::replace(&run.provenance_path(), (text + "\n").as_bytes())
+        files::replace(&Disk, &run.provenance_path(), (text + "\n").as_bytes())
     }
 }
 

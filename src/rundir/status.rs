@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files;
 use super::format::{self, STATUS_FORMAT};
-use super::{Process, RunDir, RunDirError};
+use super::{Disk, Process, RunDir, RunDirError};
 
 const SIZE_LIMIT: u64 = 1 << 20;
 
@@ -139,20 +139,20 @@ impl Status {
     /// none, since checkpoints and logs carry everything that training needs.
     pub fn read(run: &RunDir) -> Result<Option<Status>, RunDirError> {
         let path = run.status_path();
-        let Some(text) = files::read_text(&path, SIZE_LIMIT)? else { return Ok(None) };
+        let Some(text) = files::read_text(&Disk, &path, SIZE_LIMIT)? else { return Ok(None) };
         format::parse(&path, &text, "status", STATUS_FORMAT).map(Some)
     }
 
     /// Writes a change of state: durable, replaced by rename. `updated` is set to now.
     pub fn write(&mut self, run: &RunDir) -> Result<(), RunDirError> {
         let bytes = self.stamped_bytes();
-        files::replace(&run.status_path(), &bytes)
+        files::replace(&Disk, &run.status_path(), &bytes)
     }
 
     /// Writes progress: replaced by rename, but not forced to the disk. `updated` is set to now.
     pub fn write_progress(&mut self, run: &RunDir) -> Result<(), RunDirError> {
         let bytes = self.stamped_bytes();
-        files::replace_unsynced(&run.status_path(), &bytes)
+        files::replace_unsynced(&Disk, &run.status_path(), &bytes)
     }
 
     fn stamped_bytes(&mut self) -> Vec<u8> {

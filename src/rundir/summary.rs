@@ -3,7 +3,7 @@
 //! In: a header and plain cells. Out: the file, replaced by rename.
 
 use super::files;
-use super::{ExperimentDir, RunDirError};
+use super::{Disk, ExperimentDir, RunDirError};
 
 /// Writes the table. No lock is needed: `run` and `status` both write the whole of what they see.
 pub fn write(experiment: &ExperimentDir, header: &[String], rows: &[Vec<String>]) -> Result<(), RunDirError> {
@@ -14,7 +14,7 @@ pub fn write(experiment: &ExperimentDir, header: &[String], rows: &[Vec<String>]
         .try_for_each(|row| writer.write_record(row));
     written.map_err(|error| RunDirError::malformed(&path, error))?;
     let bytes = writer.into_inner().map_err(|error| RunDirError::malformed(&path, error))?;
-    files::replace_shared(&path, &bytes)
+    files::replace_shared(&Disk, &path, &bytes)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use safetensors::tensor::Metadata;
 use thiserror::Error;
 
 use super::manifest::MANIFEST_NAME;
-use super::{RunDir, RunDirError, checkpoint};
+use super::{Disk, RunDir, RunDirError, checkpoint};
 
 /// Stem of a checkpoint's file of the weights themselves.
 pub const RAW: &str = "model";
@@ -197,11 +197,11 @@ fn follow(path: PathBuf) -> Result<(PathBuf, Option<String>), WeightsError> {
         return Ok((path, None));
     }
     if path.join(MANIFEST_NAME).is_file() {
-        return weights_of(checkpoint::verify(&path, None)?);
+        return weights_of(checkpoint::verify(&Disk, &path, None)?);
     }
     let run = RunDir::at(&path);
     if run.checkpoints_path().is_dir() || run.config_path().is_file() {
-        let newest = checkpoint::latest_verified(&run, None)?.checkpoint;
+        let newest = checkpoint::latest_verified(&Disk, &run, None)?.checkpoint;
         return weights_of(newest.ok_or(WeightsError::NoCheckpoint { path })?);
     }
     let exported = EXPORTED.map(|name| path.join(name)).into_iter().find(|file| file.is_file());

@@ -21,7 +21,7 @@ fn checkpoint_of(run: &RunDir, step: u64, files: &[(&str, u8)]) {
     let fill = |folder: &Path| -> io::Result<()> {
         files.iter().try_for_each(|(name, byte)| fs::write(folder.join(name), bytes("w", &[2], *byte)))
     };
-    checkpoint::save(run, step, meta, fill).unwrap();
+    checkpoint::save(&crate::rundir::Disk, run, step, meta, fill).unwrap();
 }
 
 fn hash_of(bytes: &[u8]) -> String {

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::data::{self, DataSet, Resident};
 use crate::diffusion::Schedule;
 use crate::ops;
-use crate::rundir::{Owner, RunDir, RunDirError, files};
+use crate::rundir::{Disk, Owner, RunDir, RunDirError, files};
 
 const SIZE_LIMIT: u64 = 1 << 20;
 
@@ -57,7 +57,7 @@ impl Execution {
     /// When the file is there and cannot be read from the disk.
     pub fn read(run: &RunDir) -> Result<Option<Self>, RunDirError> {
         let path = run.execution_path();
-        let Some(text) = files::read_text(&path, SIZE_LIMIT)? else { return Ok(None) };
+        let Some(text) = files::read_text(&Disk, &path, SIZE_LIMIT)? else { return Ok(None) };
         let recorded = serde_json::from_str(&text);
         if recorded.is_err() {
             tracing::warn!(path = %path.display(), "unreadable; choosing again");

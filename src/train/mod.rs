@@ -65,10 +65,8 @@ pub enum Error {
     #[error(transparent)]
     Tensors(#[from] TensorsError),
     /// A file of a checkpoint.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", path.display())]
     Io {
-        /// `read` or `write`.
-        action: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
@@ -134,7 +132,7 @@ impl Error {
     /// Whether storage failed, so that the same command may go on once it is mended.
     pub fn is_storage(&self) -> bool {
         match self {
-            Error::RunDir(error) => error.is_storage(),
+            Error::RunDir(error) | Error::Tensors(TensorsError::RunDir(error)) => error.is_storage(),
             Error::Io { .. } | Error::Tensors(TensorsError::Io { .. }) => true,
             Error::Image { source, .. } => matches!(source, image::ImageError::IoError(_)),
             _ => false,

@@ -1,21 +1,15 @@
-//! The four CSVs of a run, written as training goes and taken back to a checkpoint's marks on resume.
+//! The rows of a run's four CSVs, from what training and evaluation measured.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::evaluation::Evaluation;
 use super::tally::Means;
-use crate::rundir::csv_log::{self, CsvLog};
-use crate::rundir::{
-    Cell, EVAL_HEADER, LEVELS_HEADER, METRICS_HEADER, Mark, RunDir, RunDirError, TIMING_HEADER,
-};
+use crate::rundir::{Cell, Journal, RunDirError};
 
-/// Open logs of a run.
-pub(super) struct Recorder {
-    metrics: CsvLog,
-    timing: CsvLog,
-    eval: CsvLog,
-    levels: CsvLog,
+/// The journal of a run, and how its rows are made.
+pub(super) struct Recorder<'a> {
+    /// Where the rows go, and what makes them and a checkpoint one.
+    pub(super) journal: Journal<'a>,
 }
 
 /// A row of `metrics.csv`.
@@ -37,41 +31,15 @@ pub(super) struct Timing {
     pub(super) images: u64,
 }
 
-impl Recorder {
-    /// Opens the logs at a checkpoint's marks; without marks, at their start.
-    pub(super) fn open(
-        run: &RunDir,
-        marks: Option<&BTreeMap<String, Mark>>,
-        attempt: u32,
-    ) -> Result<Self, RunDirError> {
-        let open = |path: std::path::PathBuf, header: &[&str]| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let mark = marks.and_then(|marks| marks.get(name.as_ref()));
-            csv_log::open_at(&path, header, mark, attempt)
-        };
-        Ok(Self {
-            metrics: open(run.metrics_path(), METRICS_HEADER)?,
-            timing: open(run.timing_path(), TIMING_HEADER)?,
-            eval: open(run.eval_path(), EVAL_HEADER)?,
-            levels: open(run.levels_path(), LEVELS_HEADER)?,
-        })
-    }
-
-    /// Flushes all logs to the disk; the marks go into the checkpoint's manifest.
-    pub(super) fn marks(&mut self) -> Result<BTreeMap<String, Mark>, RunDirError> {
-        [&mut self.metrics, &mut self.timing, &mut self.eval, &mut self.levels]
-            .into_iter()
-            .map(|log| {
-                let name = log.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-                Ok((name, log.mark()?))
-            })
-            .collect()
+impl<'a> Recorder<'a> {
+    pub(super) fn new(journal: Journal<'a>) -> Self {
+        Self { journal }
     }
 
     /// One row each of `metrics.csv` and `timing.csv`.
     pub(super) fn progress(&mut self, row: &MetricsRow, timing: Timing) -> Result<(), RunDirError> {
         let [q1, q2, q3, q4] = row.means.quarters.map(Cell::from);
-        self.metrics.append(&[
+        self.journal.metrics.append(&[
             row.step.into(),
             row.epoch.into(),
             row.images.into(),
@@ -85,7 +53,7 @@ impl Recorder {
             row.ema_decay.into(),
         ])?;
         let seconds = timing.training.as_secs_f64();
-        self.timing.append(&[
+        self.journal.timing.append(&[
             row.step.into(),
             seconds.into(),
             (timing.images as f64 / seconds).into(),
@@ -118,8 +86,8 @@ impl Recorder {
                     ]
                 })
                 .collect();
-            self.levels.append_all(rows.iter().map(|row| row.as_slice()))?;
-            self.eval.append(&[
+            self.journal.levels.append_all(rows.iter().map(|row| row.as_slice()))?;
+            self.journal.eval.append(&[
                 step.into(),
                 weights.as_str().into(),
                 evaluation.loss.into(),

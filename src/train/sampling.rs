@@ -1,10 +1,11 @@
 //! Images from a network, and the grid they are shown in.
 
+use std::io::Cursor;
 use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use image::{ImageBuffer, Luma, Rgb};
+use image::{ImageBuffer, ImageFormat, Luma, Rgb};
 
 use super::Error;
 use crate::config::{Config, Sampling};
@@ -12,6 +13,7 @@ use crate::data::sample_noise;
 use crate::diffusion::Schedule;
 use crate::diffusion::sampler::{Chain, Network};
 use crate::model::{Mode, UNet};
+use crate::rundir::{Disk, files};
 
 /// Samples as bytes, each C·H·W.
 pub(super) struct Samples {
@@ -105,12 +107,19 @@ pub(super) fn write_grid(path: &Path, samples: &Samples) -> Result<(), Error> {
         }
     };
     let (w, h) = (width as u32, height as u32);
-    let saved = if *channels == 1 {
-        ImageBuffer::from_fn(w, h, |x, y| Luma([value(x, y, 0)])).save(path)
-    } else {
-        ImageBuffer::from_fn(w, h, |x, y| Rgb(std::array::from_fn(|c| value(x, y, c)))).save(path)
-    };
-    saved.map_err(|source| Error::Image { path: path.into(), source })
+    let mut bytes = Cursor::new(Vec::new());
+    ImageFormat::from_path(path)
+        .and_then(|format| {
+            if *channels == 1 {
+                ImageBuffer::from_fn(w, h, |x, y| Luma([value(x, y, 0)])).write_to(&mut bytes, format)
+            } else {
+                let pixel = |x, y| Rgb(std::array::from_fn(|c| value(x, y, c)));
+                ImageBuffer::from_fn(w, h, pixel).write_to(&mut bytes, format)
+            }
+        })
+        .map_err(|source| Error::Image { path: path.into(), source })?;
+    // Whole or not at all, for whoever looks at the folder meanwhile.
+    Ok(files::replace_unsynced(&Disk, path, bytes.get_ref())?)
 }
 
 /// What `ablate sample` asks for.

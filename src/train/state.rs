@@ -15,7 +15,7 @@ use super::tensors::{self, TensorFile};
 use crate::config::Config;
 use crate::data::uniform_fill;
 use crate::model::{Init, NamedTensor, UNet, named_tensors, parameter_names};
-use crate::rundir::{Best, WeightsError, WeightsFile, weights};
+use crate::rundir::{Best, Disk, WeightsError, WeightsFile, files, weights};
 
 /// The mutable part of a run.
 pub(super) struct State {
@@ -85,7 +85,7 @@ impl State {
         };
         let path = folder.join("progress.json");
         let text = serde_json::to_string_pretty(&progress).expect("plain numbers serialize");
-        std::fs::write(&path, text).map_err(|source| Error::Io { action: "write", path, source })
+        Ok(files::create(&Disk, &path, text.as_bytes())?)
     }
 
     /// Reads what [`State::save`] wrote.
@@ -99,11 +99,8 @@ impl State {
             Ok(tensors.into_iter().map(|tensor| on_device(tensor, device)).collect())
         };
         let path = folder.join("progress.json");
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::Io {
-            action: "read",
-            path: path.clone(),
-            source,
-        })?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
         let progress: Progress =
             serde_json::from_str(&text).map_err(|source| Error::Progress { path, source })?;
         Ok(Self {

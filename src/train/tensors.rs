@@ -5,20 +5,22 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use thiserror::Error;
 
 use crate::model::NamedTensor;
+use crate::rundir::{Disk, RunDirError, files};
 
 /// A weights file that cannot be written or read.
 #[derive(Debug, Error)]
 pub enum TensorsError {
+    /// It cannot be written.
+    #[error(transparent)]
+    RunDir(#[from] RunDirError),
     /// The file system said no.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", path.display())]
     Io {
-        /// `read` or `write`.
-        action: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
@@ -44,25 +46,36 @@ pub enum TensorsError {
     },
 }
 
-/// Writes tensors under their names; the caller syncs the file.
+/// Writes tensors under their names, in the order of the names, without a second copy of them in memory; the
+/// caller syncs the file.
 pub(crate) fn write(path: &Path, tensors: &[NamedTensor]) -> Result<(), TensorsError> {
-    let bytes: Vec<Vec<u8>> = tensors
-        .iter()
-        .map(|tensor| tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect())
-        .collect();
-    let format = |source| TensorsError::Format { path: path.into(), source };
-    let mut views = Vec::with_capacity(tensors.len());
-    for (tensor, bytes) in tensors.iter().zip(&bytes) {
-        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).map_err(format)?;
-        views.push((tensor.name.as_str(), view));
-    }
-    let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
-    safetensors::serialize_to_file(views, Some(metadata), path).map_err(|source| match source {
-        safetensors::SafeTensorError::IoError(source) => {
-            TensorsError::Io { action: "write", path: path.into(), source }
-        }
-        source => TensorsError::Format { path: path.into(), source },
-    })
+    let mut sorted: Vec<&NamedTensor> = tensors.iter().collect();
+    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+    let header = header(&sorted).map_err(|source| TensorsError::Format { path: path.into(), source })?;
+    files::create_with(&Disk, path, |file| {
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        let values = sorted.iter().flat_map(|tensor| &tensor.values);
+        values.map(|value| value.to_le_bytes()).try_for_each(|bytes| file.write_all(&bytes))
+    })?;
+    Ok(())
+}
+
+/// The JSON that says where each tensor lies, filled up with spaces to a multiple of eight bytes, so that the
+/// tensors behind it are aligned.
+fn header(tensors: &[&NamedTensor]) -> Result<Vec<u8>, SafeTensorError> {
+    let mut end = 0;
+    let places = tensors.iter().map(|tensor| {
+        let begin = end;
+        end += size_of_val(tensor.values.as_slice());
+        let info = TensorInfo { dtype: Dtype::F32, shape: tensor.shape.clone(), data_offsets: (begin, end) };
+        (tensor.name.clone(), info)
+    });
+    let about = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let metadata = Metadata::new(Some(about), places.collect())?;
+    let mut header = serde_json::to_vec(&metadata)?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Ok(header)
 }
 
 /// A weights file mapped into memory.
@@ -74,7 +87,7 @@ pub(crate) struct TensorFile {
 impl TensorFile {
     /// Opens a file.
     pub(crate) fn open(path: &Path) -> Result<Self, TensorsError> {
-        let io = |source| TensorsError::Io { action: "read", path: path.into(), source };
+        let io = |source| TensorsError::Io { path: path.into(), source };
         let file = File::open(path).map_err(io)?;
         // SAFETY: checkpoint files are never changed in place: they are written into a temporary folder
         // that is renamed when complete.

@@ -13,7 +13,7 @@ use super::step::{Step, scalar, step, to_host};
 use super::{Error, parameters, sampling};
 use crate::data::{BatchPlan, Prefetch};
 use crate::diffusion::Schedule;
-use crate::rundir::{self, Best, ManifestMeta, checkpoint};
+use crate::rundir::{Best, Disk, Journal, Retention, files};
 
 /// How often progress is reported.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
@@ -25,7 +25,7 @@ pub(super) struct Trainer<'t, 'j> {
     schedule: &'t Schedule,
     evaluator: &'t Evaluator<'t>,
     state: State,
-    recorder: Recorder,
+    recorder: Recorder<'j>,
     batches: Prefetch,
     total: u64,
     /// Steps nobody has looked at yet, oldest first.
@@ -57,15 +57,13 @@ impl<'t, 'j> Trainer<'t, 'j> {
         evaluator: &'t Evaluator<'t>,
     ) -> Result<Self, Error> {
         let config = job.config;
-        // A kill between the last checkpoint and the end leaves what no later save would remove.
-        checkpoint::remove_leftovers(job.run)?;
-        let latest = checkpoint::latest_verified(job.run, Some(&job.owner))?;
+        let (journal, latest) = Journal::open(&Disk, job.run, job.owner.clone(), job.attempt)?;
         for (path, reason) in &latest.damaged {
             tracing::warn!(path = %path.display(), reason, "checkpoint is damaged; falling back");
         }
-        let (state, marks) = match &latest.checkpoint {
-            Some(found) => (State::load(config, &on.device, &found.path)?, Some(&found.manifest.logs)),
-            None => (State::start(config, &on.device)?, None),
+        let state = match &latest.checkpoint {
+            Some(found) => State::load(config, &on.device, &found.path)?,
+            None => State::start(config, &on.device)?,
         };
         tracing::info!(step = state.step, attempt = job.attempt, "training starts");
         let plan = BatchPlan {
@@ -76,7 +74,7 @@ impl<'t, 'j> Trainer<'t, 'j> {
             horizontal_flip: config.data.horizontal_flip,
         };
         Ok(Self {
-            recorder: Recorder::open(job.run, marks, job.attempt)?,
+            recorder: Recorder::new(journal),
             batches: Prefetch::start(on.data.train.clone(), plan, state.step)?,
             total: total_steps(config, on.data.train.len()),
             pending: vec![],
@@ -266,23 +264,16 @@ impl<'t, 'j> Trainer<'t, 'j> {
             &self.on.device,
         );
         let folder = self.job.run.samples_path();
-        rundir::files::create_dir(&folder)?;
+        files::create_dir(&Disk, &folder)?;
         sampling::write_grid(&folder.join(format!("step-{:08}.png", self.state.step)), &samples)
     }
 
-    /// Rows to disk, then the checkpoint that remembers where they ended, then the oldest ones go.
     fn save(&mut self) -> Result<(), Error> {
-        let meta = ManifestMeta {
-            owner: self.job.owner.clone(),
-            logs: self.recorder.marks()?,
-            best: self.state.best,
-        };
-        let state = &self.state;
-        checkpoint::save(self.job.run, state.step, meta, |folder| state.save(self.job.config, folder))?;
+        let (state, config) = (&self.state, self.job.config);
+        let retention = Retention { keep: config.checkpoint.keep, pinned: &[] };
+        let journal = &mut self.recorder.journal;
+        journal.save(state.step, state.best, retention, |folder| state.save(config, folder))?;
         self.saved = Some(state.step);
-        let best = state.best.map(|best| best.step);
-        let protect: Vec<u64> = best.into_iter().chain([state.step]).collect();
-        checkpoint::rotate(self.job.run, self.job.config.checkpoint.keep, &protect)?;
         Ok(())
     }
 

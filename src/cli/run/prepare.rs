@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Entry;
 use crate::config::{self, Config};
-use crate::rundir::{Held, RunDir, RunDirError, RunLock, files};
+use crate::rundir::{Disk, Held, RunDir, RunDirError, RunLock, files};
 
 const SIZE_LIMIT: u64 = 16 << 20;
 
@@ -56,7 +56,7 @@ pub(super) fn prepare(entry: &Entry) -> Result<bool, PrepareError> {
         path: folder.to_path_buf(),
         source,
     })?;
-    let existing = match files::read_text(&path, SIZE_LIMIT) {
+    let existing = match files::read_text(&Disk, &path, SIZE_LIMIT) {
         Err(RunDirError::Malformed { .. }) => None,
         found => found?,
     };
@@ -75,7 +75,7 @@ pub(super) fn prepare(entry: &Entry) -> Result<bool, PrepareError> {
         }
         record_change(&entry.run, &old, &entry.config)?;
     }
-    files::replace_unsynced(&path, text.as_bytes())?;
+    files::replace_unsynced(&Disk, &path, text.as_bytes())?;
     Ok(true)
 }
 

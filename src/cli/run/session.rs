@@ -17,7 +17,8 @@ use crate::launch::{
 use crate::report;
 use crate::rundir::text::printable;
 use crate::rundir::{
-    self, ExperimentDir, ExperimentLock, Held, RunDir, RunDirError, files, lock::network_file_system,
+    self, Disk, ExperimentDir, ExperimentLock, Fs, Held, RunDir, RunDirError, files,
+    lock::network_file_system,
 };
 
 /// How long workers take to notice that their launcher was killed. With the experiment's lock in hand no
@@ -72,7 +73,10 @@ pub(in crate::cli) fn take(directory: &ExperimentDir) -> Result<ExperimentLock, 
         _ => Failure::user(format!("the runs folder cannot be written: {error}"))
             .with_help("choose another with -s runtime.runs_dir=DIR, or allow writing there"),
     };
-    files::create_dir(directory.path()).map_err(unwritable)?;
+    // The folder itself may be a link: people move an experiment to another disk.
+    if !directory.path().is_dir() {
+        files::create_dir(&Disk, directory.path()).map_err(unwritable)?;
+    }
     let lock = ExperimentLock::acquire(directory).map_err(|held| match held {
         Held::Unusable(error) => unwritable(error),
         held @ Held::By { .. } => {
@@ -171,7 +175,7 @@ impl Session<'_> {
 
     fn warn_about_space(&self, entries: &[Entry], pending: &[usize]) {
         let needed: u64 = pending.iter().map(|&index| entries[index].disk_bytes()).sum();
-        let Some(free) = files::free_bytes(self.directory.path()) else { return };
+        let Some(free) = Disk.free_bytes(self.directory.path()) else { return };
         if needed > free {
             let mebibytes = |bytes: u64| bytes >> 20;
             eprintln!(
