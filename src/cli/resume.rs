@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use super::failure::Failure;
 use super::run::{
-    Entry, Options, Session, check_precision, refuse_newer, require_exact, require_torch, take,
+    Entry, Options, Session, check_precision, end_at_once_until_launched, refuse_newer, require_exact,
+    require_torch, take,
 };
 use crate::config::{self, ConfigError};
 use crate::launch::Slots;
@@ -35,6 +36,7 @@ pub(crate) struct Args {
 
 /// Finds the runs and trains whatever is not done.
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
+    end_at_once_until_launched()?;
     let loaded = read(&args.folder)?;
     let directory = experiment_of(&args, &loaded)?;
     let mut entries = entries(&args, &loaded)?;

@@ -14,7 +14,7 @@ pub(super) mod session;
 pub(super) use entry::{Entry, make_paths_absolute};
 pub(super) use exact::require_exact;
 pub(super) use precision::check_precision;
-pub(super) use session::{Options, Session, require_torch, take};
+pub(super) use session::{Options, Session, end_at_once_until_launched, require_torch, take};
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -51,6 +51,7 @@ pub(crate) struct Args {
 
 /// Plans, records, trains, reports.
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
+    session::end_at_once_until_launched()?;
     let experiment = Experiment::load(&request(&args))?;
     let plan = Plan::build(&experiment)?;
     images::check(&experiment, &plan)?;
