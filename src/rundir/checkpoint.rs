@@ -122,7 +122,7 @@ pub fn verify(fs: &dyn Fs, path: &Path, owner: Option<&Owner>) -> Result<Checkpo
     let manifest = Manifest::read(fs, path)?;
     if owner.is_some_and(|owner| *owner != manifest.owner) {
         let reason = format!("it belongs to run {} seed {}", manifest.owner.run_id, manifest.owner.seed);
-        return Err(RunDirError::malformed(path, super::text::printable(&reason)));
+        return Err(RunDirError::malformed(path, crate::guard::printable(&reason)));
     }
     manifest.verify_files(fs, path)?;
     Ok(Checkpoint { step: manifest.step, path: path.to_path_buf(), manifest })

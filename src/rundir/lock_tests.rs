@@ -133,7 +133,7 @@ fn without_locks_the_record_decides() {
     write_owner(&path, &elsewhere);
     assert!(matches!(take(), Err(Held::By { .. })), "it wrote a moment ago");
     let long_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
-    OpenOptions::new().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
     take().unwrap();
 }
 

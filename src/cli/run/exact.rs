@@ -9,8 +9,8 @@ use crate::cli::failure::Failure;
 /// Refuses to go on where the promise of equal bytes would be broken, or was broken by an earlier attempt.
 #[cfg(feature = "torch")]
 pub(in crate::cli) fn require_exact(entries: &[Entry], options: &Options) -> Result<(), Failure> {
+    use crate::guard::printable;
     use crate::rundir::provenance::Attempt;
-    use crate::rundir::text::printable;
 
     if !options.require_exact {
         return Ok(());
