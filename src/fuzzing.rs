@@ -65,7 +65,7 @@ pub fn manifest(bytes: &[u8]) {
     if let Ok(provenance) = Provenance::parse(path, text) {
         let _ = provenance.comparable_fingerprint("1-abc");
     }
-    if let Err(error) = crate::report::parse_plan(path, text) {
+    if let Err(error) = crate::rundir::plan_file::PlanFile::parse(path, text) {
         is_shown_safely(&error.to_string());
     }
 }

@@ -8,7 +8,10 @@ use std::process::ExitCode;
 
 use super::failure::Failure;
 use super::output::note;
-use super::run::{Entry, Options, Session, check_precision, require_torch, take};
+use super::run::{
+    Entry, Options, Session, check_precision, end_at_once_until_launched, refuse_newer, require_exact,
+    require_torch, take,
+};
 use crate::config::{self, ConfigError};
 use crate::guard::printable;
 use crate::launch::Slots;
@@ -34,6 +37,7 @@ pub(crate) struct Args {
 
 /// Finds the runs and trains whatever is not done.
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
+    end_at_once_until_launched()?;
     let loaded = read(&args.folder)?;
     let directory = experiment_of(&args, &loaded)?;
     let mut entries = entries(&args, &loaded)?;
@@ -43,6 +47,8 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         planned.variants.iter().filter(|variant| variant.asked).map(|variant| variant.runs.len()).sum();
     require_torch()?;
     let notes = check_precision(&mut entries, &|_| None)?;
+    refuse_newer(&directory, &entries)?;
+    require_exact(&entries, &args.options)?;
     if !args.options.quiet {
         notes.iter().for_each(note);
     }

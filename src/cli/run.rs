@@ -4,6 +4,7 @@
 //! tree says where each run stands, and the same command again goes on from there.
 
 mod entry;
+mod exact;
 mod glob;
 mod images;
 mod precision;
@@ -11,8 +12,9 @@ mod prepare;
 pub(super) mod session;
 
 pub(super) use entry::{Entry, make_paths_absolute};
+pub(super) use exact::require_exact;
 pub(super) use precision::check_precision;
-pub(super) use session::{Options, Session, require_torch, take};
+pub(super) use session::{Options, Session, end_at_once_until_launched, require_torch, take};
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,6 +27,7 @@ use crate::config::Experiment;
 use crate::guard::printable;
 use crate::launch::Slots;
 use crate::plan::{self, Plan};
+use crate::rundir::{ExperimentDir, format};
 
 /// Options of `ablate run`.
 #[derive(Debug, clap::Args)]
@@ -49,12 +52,16 @@ pub(crate) struct Args {
 
 /// Plans, records, trains, reports.
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
+    session::end_at_once_until_launched()?;
     let experiment = Experiment::load(&request(&args))?;
     let plan = Plan::build(&experiment)?;
     images::check(&experiment, &plan)?;
     let mut entries = chosen(&plan, args.only.as_deref())?;
     require_torch()?;
     let notes = check_precision(&mut entries, &|key| experiment.location(key))?;
+    let directory = plan.experiment_dir();
+    refuse_newer(&directory, &entries)?;
+    require_exact(&entries, &args.options)?;
     for warning in &plan.warnings {
         warn(warning);
     }
@@ -63,7 +70,6 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         notes.iter().for_each(note);
     }
 
-    let directory = plan.experiment_dir();
     let new = missing_folders(directory.path());
     let lock = take(&directory)?;
     if let Err(failure) = images::prepare(&experiment, &plan, args.options.quiet) {
@@ -84,6 +90,13 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let runtime = &experiment.base().runtime;
     let slots = Slots::choose(runtime, plan.runs().count());
     Session { directory: &directory, slots, options: &args.options, _lock: lock }.train(&entries)
+}
+
+/// Refuses to touch what a newer version of the program wrote, before anything is written.
+pub(super) fn refuse_newer(directory: &ExperimentDir, entries: &[Entry]) -> Result<(), Failure> {
+    format::refuse_newer_experiment(directory)
+        .and_then(|()| entries.iter().try_for_each(|entry| format::refuse_newer_run(&entry.run)))
+        .map_err(Failure::user)
 }
 
 /// A folder and those above it that are not there yet, the deepest first.

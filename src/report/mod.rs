@@ -15,7 +15,6 @@ pub(crate) mod summary;
 
 mod gaps;
 mod pick;
-mod plan_file;
 mod provenance;
 mod read;
 mod series;
@@ -24,8 +23,6 @@ mod trust;
 mod varying;
 mod verdict;
 
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) use plan_file::parse as parse_plan;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use series::Series;
 

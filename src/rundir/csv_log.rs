@@ -210,7 +210,6 @@ impl<'a> CsvLog<'a> {
         }
         if !later.is_empty() {
             self.file.set_len(mark.bytes).map_err(|source| RunDirError::io("shorten", &self.path, source))?;
-            files::sync_file(self.file.as_ref(), &self.path)?;
         }
         self.hasher = blake3::Hasher::new();
         self.hasher.update(prefix);

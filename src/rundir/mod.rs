@@ -17,6 +17,7 @@ pub mod layout;
 pub mod lock;
 pub mod manifest;
 mod overrides;
+pub mod plan_file;
 pub mod process;
 pub mod provenance;
 pub mod status;

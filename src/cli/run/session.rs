@@ -13,7 +13,9 @@ use crate::cli::compare;
 use crate::cli::failure::{Failure, exit};
 use crate::cli::output::{say, warn};
 use crate::guard::printable;
-use crate::launch::{End, Launcher, Local, Outcome, Slots, Standing, Stop, progress, standing};
+use crate::launch::{
+    self, End, LaunchError, Launcher, Local, Outcome, Slots, Standing, Stop, progress, standing,
+};
 use crate::report;
 use crate::rundir::{
     self, Disk, ExperimentDir, ExperimentLock, Fs, Held, RunDir, RunDirError, files,
@@ -33,6 +35,9 @@ pub(in crate::cli) struct Options {
     /// Stop all runs when one fails
     #[arg(long)]
     pub(in crate::cli) fail_fast: bool,
+    /// Refuse to go on with a run where its bytes might differ from an uninterrupted run's
+    #[arg(long)]
+    pub(in crate::cli) require_exact: bool,
     /// Print failures only
     #[arg(long)]
     pub(in crate::cli) quiet: bool,
@@ -52,6 +57,17 @@ pub(in crate::cli) fn require_torch() -> Result<(), Failure> {
     return Ok(());
     #[cfg(not(feature = "torch"))]
     Err(crate::cli::failure::without_torch("train"))
+}
+
+/// Lets a signal end this process at once, until there are workers to be asked first.
+pub(in crate::cli) fn end_at_once_until_launched() -> Result<(), Failure> {
+    launch::end_at_once_until_launched().map_err(|error| system(&error))
+}
+
+/// An error of the launcher itself, with its cause.
+fn system(error: &LaunchError) -> Failure {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    Failure::internal(format!("{error}{}", cause.unwrap_or_default()))
 }
 
 /// Creates the experiment's folder and takes its lock, or says who has it or why it cannot be written.
@@ -81,7 +97,7 @@ pub(in crate::cli) fn take(directory: &ExperimentDir) -> Result<ExperimentLock, 
 }
 
 /// A disk that refused, as the documented exit code.
-pub(super) fn storage(error: RunDirError) -> Failure {
+pub(in crate::cli) fn storage(error: RunDirError) -> Failure {
     let code = if error.is_storage() { exit::STORAGE } else { exit::INTERNAL };
     Failure::new(error, code)
 }
@@ -111,10 +127,7 @@ impl Session<'_> {
             let worker = ["worker", "--precision-checked"];
             let local = Local::new(program, &worker, self.slots, self.options.fail_fast);
             let mut progress = progress::choose(self.options.quiet, &jobs, sorted.done, self.slots.jobs);
-            local.launch(&jobs, progress.as_mut()).map_err(|error| {
-                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-                Failure::internal(format!("{error}{}", cause.unwrap_or_default()))
-            })?
+            local.launch(&jobs, progress.as_mut()).map_err(|error| system(&error))?
         };
         let summary = write_summary(self.directory);
         self.print(entries, &sorted, &outcome);
@@ -142,7 +155,10 @@ impl Session<'_> {
                         sorted.pending.push(index);
                     }
                     Err(PrepareError::Held(held)) => sorted.held.push((index, held.to_string())),
-                    Err(PrepareError::RunDir(error)) => return Err(storage(error)),
+                    Err(PrepareError::RunDir(error)) if error.is_storage() => return Err(storage(error)),
+                    Err(PrepareError::RunDir(error)) => {
+                        sorted.failed.push((index, Some(error.to_string())));
+                    }
                     Err(error @ PrepareError::Unwritable { .. }) => {
                         let help = "keep experiments, data and runs in folders whose paths are UTF-8";
                         return Err(Failure::user(error).with_help(help));
