@@ -67,13 +67,12 @@ fn pictures_of_absurd_sizes_are_named_and_nothing_is_allocated_for_them() {
     jpeg[frame + 5..frame + 9].fill(0xff);
     place.write("pictures/huge.jpg", jpeg);
     place.write("pictures/text.png", "<script>alert(1)</script>");
-    place.write("pictures/empty.webp", "");
     let sparse = File::create(place.path("pictures/terabyte.png")).unwrap();
     if let Err(error) = sparse.set_len(1 << 40) {
         eprintln!("skipped: no terabyte here: {error}");
     }
     let said = checked(&place);
-    for name in ["wide.png", "deep.png", "huge.jpg", "text.png", "empty.webp", "terabyte.png"] {
+    for name in ["wide.png", "deep.png", "huge.jpg", "text.png", "terabyte.png"] {
         assert!(said.contains(name), "{name}:\n{said}");
     }
     assert!(said.contains("more than 192 MiB") && said.contains("more than 128 MiB"), "{said}");
@@ -120,7 +119,7 @@ fn idx_and_cifar_files_that_announce_what_they_do_not_hold_are_refused() {
     let cases: [(&str, Vec<u8>, &str); 5] = [
         ("train-images-idx3-ubyte", header(u32::MAX, 28), "4294967295 images"),
         ("train-images-idx3-ubyte", header(1_000_000, 1024), "cut short"),
-        ("train-images-idx3-ubyte", b"PK\x03\x04 not at all".to_vec(), "begins with"),
+        ("train-images-idx3-ubyte", b"PK\x03\x04 nothing of the kind at all".to_vec(), "begins with"),
         ("train-images-idx3-ubyte.gz", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1], "damaged"),
         // A gigabyte behind the images that the header announces.
         ("train-images-idx3-ubyte.gz", zeros(1 << 30), "data goes on"),
