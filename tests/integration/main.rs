@@ -3,6 +3,8 @@
 mod bombs;
 mod config;
 #[cfg(feature = "torch")]
+mod crashes;
+#[cfg(feature = "torch")]
 mod data;
 #[cfg(feature = "torch")]
 mod diffusers;
@@ -18,13 +20,23 @@ mod hostile_data;
 mod hostile_runs;
 mod house;
 #[cfg(feature = "torch")]
+mod memory;
+#[cfg(feature = "torch")]
+mod orphans;
+#[cfg(feature = "torch")]
+mod ownership;
+#[cfg(feature = "torch")]
 mod precision;
+#[cfg(feature = "torch")]
+mod preparation;
 mod readme;
 #[cfg(feature = "torch")]
 mod resume;
 #[cfg(feature = "torch")]
 mod run;
 mod schedule;
+#[cfg(feature = "torch")]
+mod signals;
 mod support;
 #[cfg(feature = "torch")]
 mod sweep;
