@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::config::{self, Config};
 use crate::rundir::provenance::{Attempt, Provenance};
-use crate::rundir::{Disk, Owner, RunDir, RunDirError, RunLock, State, Status, files};
+use crate::rundir::{Disk, Held, Owner, RunDir, RunDirError, RunLock, State, Status, files};
 use crate::train::precision::Refusal;
 use crate::train::{self, Execution, Job, Outcome, Prepared};
 
@@ -33,7 +33,7 @@ pub struct Request {
 pub enum WorkerError {
     /// Somebody else is at work here.
     #[error(transparent)]
-    Held(#[from] crate::rundir::Held),
+    Held(#[from] Held),
     /// The run's configuration.
     #[error(transparent)]
     Config(#[from] config::ConfigError),
@@ -69,10 +69,11 @@ impl WorkerError {
     /// The exit code of the contract.
     pub fn exit_code(&self) -> u8 {
         match self {
-            WorkerError::Held(_) => 4,
+            WorkerError::Held(Held::By { .. }) => 4,
+            WorkerError::Held(Held::Unusable(error)) if error.is_storage() => 74,
             WorkerError::RunDir(error) if error.is_storage() => 74,
             WorkerError::Train(error) if error.is_storage() => 74,
-            WorkerError::RunDir(_) | WorkerError::Config(_) => 3,
+            WorkerError::Held(Held::Unusable(_)) | WorkerError::RunDir(_) | WorkerError::Config(_) => 3,
             WorkerError::Precision(_)
             | WorkerError::Data { .. }
             | WorkerError::Train(_)

@@ -2,7 +2,13 @@
 
 pub(crate) mod commands;
 #[cfg(feature = "torch")]
+pub(crate) mod faults;
+#[cfg(feature = "torch")]
+pub(crate) mod kills;
+#[cfg(feature = "torch")]
 pub(crate) mod processes;
+#[cfg(feature = "torch")]
+pub(crate) mod strace;
 #[cfg(feature = "torch")]
 pub(crate) mod tier;
 #[cfg(feature = "torch")]
