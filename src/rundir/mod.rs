@@ -17,11 +17,11 @@ pub mod layout;
 pub mod lock;
 pub mod manifest;
 mod overrides;
+pub mod plan_file;
 pub mod process;
 pub mod provenance;
 pub mod status;
 pub mod summary;
-pub mod text;
 mod walk;
 pub mod weights;
 
