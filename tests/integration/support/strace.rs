@@ -24,6 +24,15 @@ pub(crate) struct Call {
     pub(crate) nth: usize,
     /// Where in the tree; what is made up at random reads `*`.
     pub(crate) path: String,
+    /// Which call of its name at this place it is, from 0.
+    pub(crate) again: usize,
+}
+
+impl Call {
+    /// Whether another run's call does the same, whatever its number.
+    pub(crate) fn is_like(&self, other: &Call) -> bool {
+        (&self.name, &self.path, self.again) == (&other.name, &other.path, other.again)
+    }
 }
 
 impl fmt::Display for Call {
@@ -110,7 +119,9 @@ impl Trace {
             if result.starts_with('?') || result.ends_with("(INJECTED)") {
                 trace.struck = Some(trace.calls.len());
             }
-            trace.calls.push(Call { name: name.to_owned(), nth: *nth, path: paths.join(" -> ") });
+            let path = paths.join(" -> ");
+            let again = trace.calls.iter().filter(|call| call.name == name && call.path == path).count();
+            trace.calls.push(Call { name: name.to_owned(), nth: *nth, path, again });
         }
         trace
     }
