@@ -10,15 +10,25 @@ mod data;
 mod diffusers;
 #[cfg(feature = "torch")]
 mod effects;
+#[cfg(feature = "torch")]
+mod error_points;
 mod errors;
 #[cfg(feature = "torch")]
 mod every_key;
 mod experiments;
+#[cfg(feature = "torch")]
+mod fallback;
 mod fetch;
+#[cfg(feature = "torch")]
+mod full_disk;
 mod hostile_data;
 #[cfg(feature = "torch")]
 mod hostile_runs;
 mod house;
+#[cfg(feature = "torch")]
+mod kill_points;
+#[cfg(feature = "torch")]
+mod kills;
 #[cfg(feature = "torch")]
 mod memory;
 #[cfg(feature = "torch")]

@@ -73,7 +73,7 @@ fn system(error: &LaunchError) -> Failure {
 /// Creates the experiment's folder and takes its lock, or says who has it or why it cannot be written.
 pub(in crate::cli) fn take(directory: &ExperimentDir) -> Result<ExperimentLock, Failure> {
     let unwritable = |error: RunDirError| match &error {
-        RunDirError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => storage(error),
+        RunDirError::Io { source, .. } if !is_a_choice(source.kind()) => storage(error),
         RunDirError::Malformed { .. } => Failure::user(error),
         _ => Failure::user(format!("the runs folder cannot be written: {error}"))
             .with_help("choose another with -s runtime.runs_dir=DIR, or allow writing there"),
@@ -95,6 +95,25 @@ pub(in crate::cli) fn take(directory: &ExperimentDir) -> Result<ExperimentLock, 
         ));
     }
     Ok(lock)
+}
+
+/// Whether a folder is refused for what it is, not for the state of its disk: trying again would not help.
+fn is_a_choice(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{
+        AlreadyExists, InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound,
+        PermissionDenied, ReadOnlyFilesystem,
+    };
+    matches!(
+        kind,
+        AlreadyExists
+            | InvalidFilename
+            | InvalidInput
+            | IsADirectory
+            | NotADirectory
+            | NotFound
+            | PermissionDenied
+            | ReadOnlyFilesystem
+    )
 }
 
 /// A disk that refused, as the documented exit code.
