@@ -14,6 +14,10 @@ pub mod cli;
 pub mod config;
 pub mod data;
 pub mod diffusion;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod guard;
 pub mod launch;
 pub mod memory;
 #[cfg(feature = "torch")]

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::config::{self, Config};
 use crate::rundir::provenance::{Attempt, Provenance};
-use crate::rundir::{Disk, Held, Owner, RunDir, RunDirError, RunLock, State, Status, files};
+use crate::rundir::{Disk, Held, Owner, RunDir, RunDirError, RunLock, State, Status, files, format};
 use crate::train::precision::Refusal;
 use crate::train::{self, Execution, Job, Outcome, Prepared};
 
@@ -110,6 +110,8 @@ impl WorkerError {
 pub fn run(request: &Request) -> Result<u8, WorkerError> {
     let run = &request.run;
     let _lock = RunLock::acquire(run)?;
+    // Before the first write: what a newer version left is not for this one to change.
+    format::refuse_newer_run(run)?;
     let config = config::read_run_config(&run.config_path())?;
     // A damaged status holds nothing that training needs; whoever has the lock may replace it.
     let earlier = Status::read(run).ok().flatten();

@@ -4,6 +4,7 @@
 //! tree says where each run stands, and the same command again goes on from there.
 
 mod entry;
+mod exact;
 mod glob;
 mod images;
 mod precision;
@@ -11,6 +12,7 @@ mod prepare;
 pub(super) mod session;
 
 pub(super) use entry::{Entry, make_paths_absolute};
+pub(super) use exact::require_exact;
 pub(super) use precision::check_precision;
 pub(super) use session::{Options, Session, end_at_once_until_launched, require_torch, take};
 
@@ -19,11 +21,13 @@ use std::process::ExitCode;
 
 use super::experiment_args::ExperimentArgs;
 use super::failure::Failure;
+use super::output::{note, warn};
 use super::plan_left_out;
 use crate::config::Experiment;
+use crate::guard::printable;
 use crate::launch::Slots;
 use crate::plan::{self, Plan};
-use crate::rundir::text::printable;
+use crate::rundir::{ExperimentDir, format};
 
 /// Options of `ablate run`.
 #[derive(Debug, clap::Args)]
@@ -55,15 +59,17 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let mut entries = chosen(&plan, args.only.as_deref())?;
     require_torch()?;
     let notes = check_precision(&mut entries, &|key| experiment.location(key))?;
+    let directory = plan.experiment_dir();
+    refuse_newer(&directory, &entries)?;
+    require_exact(&entries, &args.options)?;
     for warning in &plan.warnings {
-        eprintln!("warning: {}", printable(warning));
+        warn(warning);
     }
     if !args.options.quiet {
         print_notes(&plan);
-        notes.iter().for_each(|note| eprintln!("note: {note}"));
+        notes.iter().for_each(note);
     }
 
-    let directory = plan.experiment_dir();
     let new = missing_folders(directory.path());
     let lock = take(&directory)?;
     if let Err(failure) = images::prepare(&experiment, &plan, args.options.quiet) {
@@ -74,14 +80,23 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         }
         return Err(failure);
     }
-    let recorded = plan::record_request(&directory, &experiment, &std::env::args().collect::<Vec<_>>())
-        .and_then(|()| plan::write_record(&plan));
+    let command: Vec<String> =
+        std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let recorded =
+        plan::record_request(&directory, &experiment, &command).and_then(|()| plan::write_record(&plan));
     for warning in recorded.map_err(session::storage)? {
-        eprintln!("warning: {warning}");
+        warn(warning);
     }
     let runtime = &experiment.base().runtime;
     let slots = Slots::choose(runtime, plan.runs().count());
     Session { directory: &directory, slots, options: &args.options, _lock: lock }.train(&entries)
+}
+
+/// Refuses to touch what a newer version of the program wrote, before anything is written.
+pub(super) fn refuse_newer(directory: &ExperimentDir, entries: &[Entry]) -> Result<(), Failure> {
+    format::refuse_newer_experiment(directory)
+        .and_then(|()| entries.iter().try_for_each(|entry| format::refuse_newer_run(&entry.run)))
+        .map_err(Failure::user)
 }
 
 /// A folder and those above it that are not there yet, the deepest first.
@@ -127,13 +142,13 @@ fn chosen(plan: &Plan, only: Option<&str>) -> Result<Vec<Entry>, Failure> {
 /// What the plan finds odd, each sentence once.
 fn print_notes(plan: &Plan) {
     if let Some(left_out) = plan_left_out::line(plan) {
-        eprintln!("note: {left_out}; `ablate plan` says which and why");
+        note(format_args!("{left_out}; `ablate plan` says which and why"));
     }
     let mut said: Vec<&String> = Vec::new();
-    for note in plan.variants.iter().flat_map(|variant| &variant.notes) {
-        if !said.contains(&note) {
-            said.push(note);
-            eprintln!("note: {note}");
+    for sentence in plan.variants.iter().flat_map(|variant| &variant.notes) {
+        if !said.contains(&sentence) {
+            said.push(sentence);
+            note(sentence);
         }
     }
 }

@@ -77,7 +77,7 @@ fn check_precision(run: &crate::rundir::RunDir) -> Result<Option<crate::train::p
 /// Structured lines, appended, one JSON object each.
 #[cfg(feature = "torch")]
 fn log_to(path: &std::path::Path) -> Result<(), Failure> {
-    let file = crate::rundir::regular::append(path).map_err(super::run::session::storage)?;
+    let file = crate::rundir::files::open_log(path).map_err(super::run::session::storage)?;
     tracing_subscriber::fmt().json().with_writer(std::sync::Mutex::new(file)).init();
     Ok(())
 }

@@ -37,6 +37,8 @@ pub enum Introduced {
     Integer(i64),
     /// A list of words.
     Words(&'static [&'static str]),
+    /// A list with nothing in it.
+    EmptyList,
 }
 
 impl Introduced {
@@ -49,6 +51,7 @@ impl Introduced {
             Introduced::Number(number) => Value::Float(number),
             Introduced::Integer(integer) => Value::Integer(integer),
             Introduced::Words(words) => Value::Array(words.iter().map(|text| word(text)).collect()),
+            Introduced::EmptyList => Value::Array(vec![]),
         }
     }
 }
@@ -188,6 +191,7 @@ pub const KEYS: &[Key] = &[
     key("ema.every", at_least(1)),
     key("checkpoint.every", at_least(0)).unhashed(),
     key("checkpoint.keep", at_least(1)).unhashed(),
+    key("checkpoint.pin", Kind::Integers { min: 1, max: i64::MAX, len: (0, 10_000) }).unhashed().introduced_as(Introduced::EmptyList),
     key("evaluation.every", at_least(0)).unhashed(),
     key("evaluation.images", whole(4, 1_000_000)).unhashed(),
     key("evaluation.metrics", words_of(METRICS, LATER_METRICS)).unhashed().introduced_as(Introduced::Words(METRICS)),

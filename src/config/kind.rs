@@ -123,7 +123,10 @@ impl Kind {
                     (0, _) => String::new(),
                     (fewest, most) => format!(" of {fewest} to {most} numbers"),
                 };
-                format!("a list{count}, each an integer from {min} to {max}")
+                match max {
+                    i64::MAX => format!("a list{count}, each an integer of at least {min}"),
+                    max => format!("a list{count}, each an integer from {min} to {max}"),
+                }
             }
             Kind::Pair(range) => format!("a list of two numbers, each {}", range.describe()),
         }

@@ -32,6 +32,8 @@ mod prefetch;
 mod random;
 mod reader;
 mod resident;
+#[cfg(test)]
+mod resume_tests;
 mod room;
 mod shapes;
 mod split;
@@ -39,8 +41,10 @@ mod store;
 mod stream;
 mod survey;
 
+pub(crate) use dataset::nested_places;
+
 pub use batch::{Batch, BatchPlan, Batcher};
-pub use dataset::{DataSet, check, open, open_reporting};
+pub use dataset::{DataSet, check, open, open_as_found, open_reporting};
 pub use error::Error;
 pub use order::Order;
 pub use prefetch::Prefetch;

@@ -157,7 +157,7 @@ pub(super) fn record(
     };
     if status.owner.pid != pid {
         // It died before its first word: this attempt is in the file under the owner of the one before.
-        status.attempt = attempts_before + 1;
+        status.attempt = attempts_before.saturating_add(1);
         status.owner = Process { pid, pid_started: None, ..Process::current() };
     }
     status.state = state;

@@ -1,7 +1,7 @@
 //! One worker process: started in its own process group, watched, ended.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -12,9 +12,9 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_pro
 
 use super::{Job, LaunchError};
 use crate::config;
+use crate::guard::{self, printable};
 use crate::memory::{self, Cause, Room};
-use crate::rundir::text::printable;
-use crate::rundir::{Disk, RunDir, RunDirError, Status, files, regular};
+use crate::rundir::{Disk, RunDir, RunDirError, Status, files};
 
 /// How to start a worker: the program and what comes before the directory.
 #[derive(Debug, Clone)]
@@ -172,7 +172,7 @@ fn die_with_this_thread(command: &mut Command) {
 }
 
 fn open_log(path: &Path) -> Result<File, LaunchError> {
-    Ok(regular::append(path)?)
+    Ok(files::open_log(path)?)
 }
 
 fn io_error(action: &'static str, path: &Path, source: std::io::Error) -> LaunchError {
@@ -182,7 +182,7 @@ fn io_error(action: &'static str, path: &Path, source: std::io::Error) -> Launch
 /// The end of a log, from a place on. libtorch prints many lines about where it was.
 fn tail(path: &Path, from: u64) -> Option<String> {
     const TAIL: u64 = 256 << 10;
-    let mut file = regular::open(path, OpenOptions::new().read(true)).ok()?;
+    let mut file = guard::open(path).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(from.max(length.saturating_sub(TAIL)))).ok()?;
     let mut bytes = Vec::new();
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(last_line(19), None);
         let panic = "an earlier attempt\nthread 'main' panicked at src/x.rs:1:2:\nno \x1b[1msuch tensor\nnote: run with `RUST_BACKTRACE=1`\n\n";
         std::fs::write(&path, panic).unwrap();
-        assert_eq!(last_line(19).as_deref(), Some("no \u{fffd}[1msuch tensor"));
+        assert_eq!(last_line(19).as_deref(), Some(r"no \u{1b}[1msuch tensor"));
         std::fs::write(&path, "error: no images\n  set in a.toml:3\n  help: fetch them\n").unwrap();
         assert_eq!(last_line(0).as_deref(), Some("no images"));
     }

@@ -74,6 +74,7 @@ impl FactsBook {
             precision_note(config),
             coverage_note(config, &schedule),
             start_note(config, &schedule),
+            pin_note(config),
         ];
         Ok(Facts {
             parameters,
@@ -188,6 +189,16 @@ fn start_note(config: &Config, schedule: &ScheduleFacts) -> Option<String> {
     ))
 }
 
+/// A run that counts in epochs learns its last step from the data.
+fn pin_note(config: &Config) -> Option<String> {
+    let steps = config.training.steps?;
+    let beyond = config.checkpoint.pin.iter().filter(|pinned| **pinned > steps);
+    let beyond: Vec<String> = beyond.map(u64::to_string).collect();
+    (!beyond.is_empty()).then(|| {
+        format!("checkpoint.pin names {}, after the last step (training.steps = {steps})", beyond.join(", "))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,6 +230,17 @@ mod tests {
         );
         config.evaluation.metrics = vec![Metric::Loss];
         assert_eq!(coverage_note(&config, &facts), None, "nobody asked for them");
+    }
+
+    #[test]
+    fn a_pinned_step_that_is_never_reached_is_noted() {
+        let mut config = base_config();
+        config.checkpoint.pin = vec![50, 1200, 100, 101];
+        (config.training.steps, config.training.epochs) = (Some(100), None);
+        let note = pin_note(&config).unwrap();
+        assert_eq!(note, "checkpoint.pin names 1200, 101, after the last step (training.steps = 100)");
+        config.checkpoint.pin = vec![100];
+        assert_eq!(pin_note(&config), None);
     }
 
     #[test]

@@ -6,52 +6,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::build::Plan;
 use super::variant::Variant;
-use crate::rundir::{Disk, ExperimentDir, Overrides, RunDirError, files};
-
-/// Version of `plan.json`.
-const PLAN_FORMAT: u32 = 1;
-/// Far above a plan of 10,000 variants.
-const SIZE_LIMIT: u64 = 1 << 28;
-
-#[derive(Serialize)]
-struct PlanFile<'a> {
-    format: u32,
-    experiment: &'a str,
-    varying: &'a [String],
-    variants: Vec<Recorded>,
-}
-
-/// One variant as the file has it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Recorded {
-    name: String,
-    id: String,
-    #[serde(default)]
-    identity: String,
-    /// Whether the latest invocation plans it.
-    #[serde(default = "yes")]
-    asked: bool,
-    #[serde(default)]
-    overrides: Overrides,
-    /// Replicates that the latest invocation with this variant planned.
-    #[serde(default)]
-    seeds: Vec<u64>,
-    /// Replicates that only earlier invocations planned.
-    #[serde(default)]
-    dropped_seeds: Vec<u64>,
-    #[serde(default)]
-    parameters: u64,
-    #[serde(default)]
-    train_flops_per_image: u64,
-}
-
-fn yes() -> bool {
-    true
-}
+use crate::rundir::format::PLAN_FORMAT;
+use crate::rundir::plan_file::{PlanFile, Recorded};
+use crate::rundir::{ExperimentDir, Overrides, RunDirError};
 
 /// Writes `plan.json` of the plan's folder, which must exist. Returns what was wrong with the older file,
 /// in words; it is then replaced.
@@ -63,15 +22,12 @@ pub fn write_record(plan: &Plan) -> Result<Vec<String>, RunDirError> {
     let (older, warnings) = read(&experiment)?;
     let file = PlanFile {
         format: PLAN_FORMAT,
-        experiment: &plan.experiment,
-        varying: &plan.varying,
+        experiment: plan.experiment.clone(),
+        varying: plan.varying.clone(),
         variants: union(plan, older),
+        lost: 0,
     };
-    let path = experiment.plan_path();
-    let mut bytes = serde_json::to_vec_pretty(&file)
-        .map_err(|error| RunDirError::Malformed { path: path.clone(), reason: error.to_string() })?;
-    bytes.push(b'\n');
-    files::replace(&Disk, &path, &bytes)?;
+    file.write(&experiment)?;
     Ok(warnings)
 }
 
@@ -117,53 +73,16 @@ fn recorded(variant: &Variant, older: Option<Recorded>) -> Recorded {
 
 /// The older variants, and what could not be read.
 fn read(experiment: &ExperimentDir) -> Result<(Vec<Recorded>, Vec<String>), RunDirError> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        format: u32,
-    }
-    /// A variant, or something that is none.
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Entry {
-        Variant(Recorded),
-        Other(serde::de::IgnoredAny),
-    }
-    #[derive(Deserialize)]
-    struct Older {
-        variants: Vec<Entry>,
-    }
-
     let path = experiment.plan_path();
-    let damaged = |reason: String| {
-        (Vec::new(), vec![format!("{} was damaged and is replaced: {reason}", path.display())])
-    };
-    let text = match files::read_text(&Disk, &path, SIZE_LIMIT) {
-        Ok(None) => return Ok(Default::default()),
-        Ok(Some(text)) => text,
-        Err(RunDirError::Malformed { reason, .. }) => return Ok(damaged(reason)),
+    let older = match PlanFile::read(experiment) {
+        Ok(older) => older,
+        Err(RunDirError::Malformed { reason, .. }) => {
+            return Ok((vec![], vec![format!("{} was damaged and is replaced: {reason}", path.display())]));
+        }
         Err(error) => return Err(error),
     };
-    match serde_json::from_str::<Versioned>(&text) {
-        Ok(Versioned { format }) if format > PLAN_FORMAT => {
-            return Err(RunDirError::Newer { path, what: "plan", found: format, known: PLAN_FORMAT });
-        }
-        Ok(_) => {}
-        Err(error) => return Ok(damaged(error.to_string())),
-    }
-    let older: Older = match serde_json::from_str(&text) {
-        Ok(older) => older,
-        Err(error) => return Ok(damaged(error.to_string())),
-    };
-    let count = older.variants.len();
-    let variants: Vec<Recorded> = older
-        .variants
-        .into_iter()
-        .filter_map(|entry| match entry {
-            Entry::Variant(variant) => Some(variant),
-            Entry::Other(_) => None,
-        })
-        .collect();
-    let lost = count - variants.len();
+    let Some(PlanFile { variants, lost, .. }) = older else { return Ok(Default::default()) };
+    let count = variants.len() + lost;
     let warning = (lost > 0)
         .then(|| format!("{}: {lost} of {count} variants were damaged and are left out", path.display()));
     Ok((variants, warning.into_iter().collect()))

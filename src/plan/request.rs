@@ -9,10 +9,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::config::{Experiment, Source};
+use crate::rundir::format::REQUEST_FORMAT;
 use crate::rundir::{Disk, ExperimentDir, RunDirError, files};
 
-/// Version of `request/request.json`.
-const REQUEST_FORMAT: u32 = 1;
 const INDEX: &str = "request.json";
 /// The folder while it is filled.
 const NEW: &str = ".request-new";

@@ -157,7 +157,7 @@ pub(super) fn config() -> config::Config {
         ..config.training
     };
     config.ema.decay = config::Tracks::new(vec![0.9]).unwrap();
-    config.checkpoint = config::Checkpoint { every: 100, keep: 1 };
+    config.checkpoint = config::Checkpoint { every: 100, keep: 1, pin: vec![] };
     config.evaluation = config::Evaluation { every: 100, images: 64, ..config.evaluation };
     config.sampling = config::Sampling { every: 0, num_samples: 4, steps: 10, ..config.sampling };
     config

@@ -12,11 +12,9 @@ pub(crate) mod load;
 pub(crate) mod metric;
 pub(crate) mod point;
 pub(crate) mod summary;
-pub(crate) mod terminal;
 
 mod gaps;
 mod pick;
-mod plan_file;
 mod provenance;
 mod read;
 mod series;
@@ -24,6 +22,9 @@ mod stats;
 mod trust;
 mod varying;
 mod verdict;
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use series::Series;
 
 #[cfg(test)]
 mod fixture;

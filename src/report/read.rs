@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::load::{Loaded, RunRow, Scope, VariantRuns};
 use super::metric::Log;
-use super::plan_file::{self, Planned};
 use super::provenance::{self, Origin};
 use super::series::Series;
 use super::varying::flatten;
 use crate::config::{self, Config};
-use crate::rundir::{ExperimentDir, Overrides, RunDir, State, Status, owner_is_alive};
+use crate::rundir::plan_file::{PlanFile, Recorded};
+use crate::rundir::{ExperimentDir, RunDir, State, Status, owner_is_alive};
 
 /// Reads one experiment into `loaded`.
 pub(super) struct Reader<'a> {
@@ -26,7 +26,8 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// Reads everything in scope.
     pub(super) fn read(&mut self) {
-        let planned = self.note(plan_file::read(self.experiment)).unwrap_or_default();
+        let planned = self.note(PlanFile::read(self.experiment)).flatten();
+        let planned = planned.map_or_else(Vec::new, |plan| plan.variants);
         let mut folders: BTreeMap<String, BTreeMap<u64, RunDir>> = BTreeMap::new();
         for entry in self.experiment.walk() {
             match entry {
@@ -46,13 +47,12 @@ impl Reader<'_> {
         for (name, runs) in folders {
             // The id is always last in a folder's name.
             let id = name.rsplit('-').next().unwrap_or(&name).to_owned();
-            let overrides = Overrides::default();
-            let unplanned = Planned { name, id, overrides, seeds: Vec::new(), asked: true };
+            let unplanned = Recorded { name, id, asked: true, ..Recorded::default() };
             self.variant(unplanned, runs);
         }
     }
 
-    fn variant(&mut self, planned: Planned, found: BTreeMap<u64, RunDir>) {
+    fn variant(&mut self, planned: Recorded, found: BTreeMap<u64, RunDir>) {
         let mut seeds: BTreeSet<u64> = found.keys().copied().collect();
         if planned.asked {
             seeds.extend(planned.seeds.iter().filter(|seed| self.scope.has(&planned.name, **seed)));

@@ -7,13 +7,14 @@ mod alive;
 mod file_system;
 mod heartbeat;
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{ExperimentDir, Process, RunDir, RunDirError, regular};
+use super::{Disk, ExperimentDir, Process, RunDir, RunDirError, files};
+use crate::guard;
 use heartbeat::Heartbeat;
 
 pub use alive::owner_is_alive;
@@ -78,7 +79,7 @@ struct Taken {
 
 fn describe(owner: Option<&Process>) -> String {
     match owner {
-        Some(owner) => format!("process {} on host {}", owner.pid, super::text::printable(&owner.host)),
+        Some(owner) => format!("process {} on host {}", owner.pid, guard::printable(&owner.host)),
         None => "another process".to_owned(),
     }
 }
@@ -87,7 +88,7 @@ fn acquire(folder: &Path, path: &Path) -> Result<Taken, Held> {
     let deadline = Instant::now() + RECORD_PATIENCE;
     loop {
         let mut file =
-            regular::open(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
+            guard::write_or_create(path).map_err(|source| files::unusable(&Disk, "open", path, source))?;
         match file.try_lock() {
             Ok(()) if is_at(&file, path)? => {
                 record(&mut file).map_err(|source| RunDirError::io("write", path, source))?;
@@ -146,12 +147,8 @@ fn by_record(folder: &Path, file: &mut File, path: &Path) -> Result<(), Held> {
     }
 }
 
-/// Writes the owner in place: a rename would put another file under the name than the locked one. A file with
-/// a second name is somebody's copy as well and stays as it is; the lock holds without a record.
+/// Writes the owner in place: a rename would put another file under the name than the locked one.
 fn record(file: &mut File) -> std::io::Result<()> {
-    if file.metadata()?.nlink() > 1 {
-        return Ok(());
-    }
     let mut text = serde_json::to_vec(&Process::current()).map_err(std::io::Error::other)?;
     text.push(b'\n');
     file.set_len(0)?;
@@ -161,7 +158,7 @@ fn record(file: &mut File) -> std::io::Result<()> {
 
 fn read_owner(path: &Path) -> Option<Process> {
     let mut text = String::new();
-    let file = regular::open(path, OpenOptions::new().read(true)).ok()?;
+    let file = guard::open(path).ok()?;
     file.take(RECORD_LIMIT).read_to_string(&mut text).ok()?;
     serde_json::from_str(&text).ok()
 }

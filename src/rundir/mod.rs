@@ -3,7 +3,7 @@
 //! Nothing here knows what is trained. `layout` names every path; `status`, `csv_log`, `manifest` and
 //! `checkpoint` are the files a worker writes, `journal` binds the latter three into one transaction; `lock`
 //! says who owns a folder; `fs` is the one seam through which bytes that matter reach the disk, `files` what
-//! we ask of it, `regular` opens what is written in place; `format` holds the versions.
+//! we ask of it; `format` holds the versions.
 
 pub mod checkpoint;
 pub mod columns;
@@ -17,12 +17,11 @@ pub mod layout;
 pub mod lock;
 pub mod manifest;
 mod overrides;
+pub mod plan_file;
 pub mod process;
 pub mod provenance;
-pub mod regular;
 pub mod status;
 pub mod summary;
-pub mod text;
 mod walk;
 pub mod weights;
 

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::data::{self, DataSet, Resident};
 use crate::diffusion::Schedule;
 use crate::ops;
+use crate::rundir::format::{self, EXECUTION_FORMAT};
 use crate::rundir::{Disk, Owner, RunDir, RunDirError, files};
 
 const SIZE_LIMIT: u64 = 1 << 20;
@@ -25,6 +26,9 @@ const SAY_EVERY: Duration = Duration::from_secs(10);
 /// Choices that can change a bit of the result: made once per run and kept by every attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Execution {
+    /// Version of the file; one that names none is of the first.
+    #[serde(default = "format::first")]
+    pub(super) format: u32,
     /// Threads inside one operation.
     pub threads: usize,
     /// Questions per forward pass of an evaluation.
@@ -43,6 +47,7 @@ impl Execution {
     /// The choices for a first attempt in this process.
     pub fn choose(config: &Config, threads: usize) -> Self {
         Self {
+            format: EXECUTION_FORMAT,
             threads: threads.max(1),
             evaluation_batch: 64,
             sampling_batch: 64,
@@ -54,28 +59,35 @@ impl Execution {
     /// The recorded choices; `None` where there are none, or none that can be read.
     ///
     /// # Errors
-    /// When the file is there and cannot be read from the disk.
+    /// When the file is there and cannot be read from the disk, or is of a newer version.
     pub fn read(run: &RunDir) -> Result<Option<Self>, RunDirError> {
         let path = run.execution_path();
         let Some(text) = files::read_text(&Disk, &path, SIZE_LIMIT)? else { return Ok(None) };
-        let recorded = serde_json::from_str(&text);
-        if recorded.is_err() {
-            tracing::warn!(path = %path.display(), "unreadable; choosing again");
+        match format::parse(&path, &text, "execution", EXECUTION_FORMAT) {
+            Ok(recorded) => Ok(Some(recorded)),
+            Err(RunDirError::Malformed { .. }) => {
+                tracing::warn!(path = %path.display(), "unreadable; choosing again");
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
-        Ok(recorded.ok())
     }
 
     /// Why a resumed run cannot promise the bytes of an uninterrupted one, here and now.
     pub fn inexact_on(&self, device: ops::DeviceName) -> Option<String> {
+        self.inexact_under(device, std::env::var(CPU_LIMIT).ok())
+    }
+
+    /// The same for a process that is started with `limit` on the instructions of the CPU.
+    pub fn inexact_under(&self, device: ops::DeviceName, limit: Option<String>) -> Option<String> {
         if device != ops::DeviceName::Cpu && !self.deterministic {
             return Some(
                 "a GPU repeats bit for bit only with runtime.deterministic = true from the start".into(),
             );
         }
-        let now = std::env::var(CPU_LIMIT).ok();
         let words = |limit: &Option<String>| limit.clone().unwrap_or_else(|| "unset".into());
-        (now != self.onednn_max_cpu_isa).then(|| {
-            format!("{CPU_LIMIT} changed from {} to {}", words(&self.onednn_max_cpu_isa), words(&now))
+        (limit != self.onednn_max_cpu_isa).then(|| {
+            format!("{CPU_LIMIT} changed from {} to {}", words(&self.onednn_max_cpu_isa), words(&limit))
         })
     }
 }
@@ -152,7 +164,7 @@ impl Prepared {
                 tracing::info!(done, of, "decoding images");
             }
         };
-        let data = data::open_reporting(&config.data, &config.runtime.data_dir, &mut report)?;
+        let data = data::open_as_found(&config.data, &config.runtime.data_dir, &mut report)?;
         let data = Arc::new(data);
         for note in &data.notes {
             tracing::warn!(note, "data");

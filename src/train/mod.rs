@@ -31,6 +31,14 @@ pub use job::{Execution, Job, Outcome, Prepared, Progress};
 pub(crate) use sampling::{SampleRequest, sample_to};
 pub use tensors::TensorsError;
 
+/// What a device of a configuration is on this machine.
+///
+/// # Errors
+/// The machine or its libtorch does not have it.
+pub fn device_name(wanted: config::Device) -> Result<ops::DeviceName, ops::DeviceError> {
+    open_device(wanted).map(|(name, _)| name)
+}
+
 /// Opens `runtime.device`; says what `auto` became.
 fn open_device(wanted: config::Device) -> Result<(ops::DeviceName, Device), ops::DeviceError> {
     ops::open(match wanted {

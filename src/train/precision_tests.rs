@@ -54,6 +54,7 @@ fn a_worker_is_started_with_what_its_first_attempt_had() {
     let limited = vec![(CPU_LIMIT, "AVX512_CORE".to_owned())];
     assert_eq!(with(None, Support::Limited("AVX512_CORE")), Ok(limited.clone()));
     let earlier = Execution {
+        format: 1,
         threads: 1,
         evaluation_batch: 1,
         sampling_batch: 1,

@@ -57,7 +57,8 @@ impl<'t, 'j> Trainer<'t, 'j> {
         evaluator: &'t Evaluator<'t>,
     ) -> Result<Self, Error> {
         let config = job.config;
-        let (journal, latest) = Journal::open(&Disk, job.run, job.owner.clone(), job.attempt)?;
+        let retention = Retention { keep: config.checkpoint.keep, pinned: &config.checkpoint.pin };
+        let (journal, latest) = Journal::open(&Disk, job.run, job.owner.clone(), job.attempt, retention)?;
         for (path, reason) in &latest.damaged {
             tracing::warn!(path = %path.display(), reason, "checkpoint is damaged; falling back");
         }
@@ -133,7 +134,8 @@ impl<'t, 'j> Trainer<'t, 'j> {
         }
         let on = |every: u64| every > 0 && (last || self.due(every));
         let (evaluates, samples) = (on(config.evaluation.every), on(config.sampling.every));
-        let saves = last || self.due(config.checkpoint.every);
+        let pinned = config.checkpoint.pin.contains(&self.state.step);
+        let saves = last || pinned || self.due(config.checkpoint.every);
         if evaluates || samples || saves {
             self.check_finite()?;
         }
@@ -270,9 +272,7 @@ impl<'t, 'j> Trainer<'t, 'j> {
 
     fn save(&mut self) -> Result<(), Error> {
         let (state, config) = (&self.state, self.job.config);
-        let retention = Retention { keep: config.checkpoint.keep, pinned: &[] };
-        let journal = &mut self.recorder.journal;
-        journal.save(state.step, state.best, retention, |folder| state.save(config, folder))?;
+        self.recorder.journal.save(state.step, state.best, |folder| state.save(config, folder))?;
         self.saved = Some(state.step);
         Ok(())
     }

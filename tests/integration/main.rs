@@ -1,5 +1,6 @@
 //! One integration-test binary: each one links libtorch.
 
+mod bombs;
 mod config;
 #[cfg(feature = "torch")]
 mod crashes;
@@ -9,12 +10,25 @@ mod data;
 mod diffusers;
 #[cfg(feature = "torch")]
 mod effects;
+#[cfg(feature = "torch")]
+mod error_points;
 mod errors;
 #[cfg(feature = "torch")]
 mod every_key;
 mod experiments;
+#[cfg(feature = "torch")]
+mod fallback;
 mod fetch;
+#[cfg(feature = "torch")]
+mod full_disk;
+mod hostile_data;
+#[cfg(feature = "torch")]
+mod hostile_runs;
 mod house;
+#[cfg(feature = "torch")]
+mod kill_points;
+#[cfg(feature = "torch")]
+mod kills;
 #[cfg(feature = "torch")]
 mod memory;
 #[cfg(feature = "torch")]
@@ -26,8 +40,6 @@ mod precision;
 #[cfg(feature = "torch")]
 mod preparation;
 mod readme;
-#[cfg(feature = "torch")]
-mod resume;
 #[cfg(feature = "torch")]
 mod run;
 mod schedule;

@@ -11,11 +11,12 @@ use super::Entry;
 use super::prepare::{PrepareError, prepare};
 use crate::cli::compare;
 use crate::cli::failure::{Failure, exit};
+use crate::cli::output::{say, warn};
+use crate::guard::printable;
 use crate::launch::{
     self, End, LaunchError, Launcher, Local, Outcome, Slots, Standing, Stop, progress, standing,
 };
 use crate::report;
-use crate::rundir::text::printable;
 use crate::rundir::{
     self, Disk, ExperimentDir, ExperimentLock, Fs, Held, RunDir, RunDirError, files,
     lock::network_file_system,
@@ -34,6 +35,9 @@ pub(in crate::cli) struct Options {
     /// Stop all runs when one fails
     #[arg(long)]
     pub(in crate::cli) fail_fast: bool,
+    /// Refuse to go on with a run where its bytes might differ from an uninterrupted run's
+    #[arg(long)]
+    pub(in crate::cli) require_exact: bool,
     /// Print failures only
     #[arg(long)]
     pub(in crate::cli) quiet: bool,
@@ -69,7 +73,7 @@ fn system(error: &LaunchError) -> Failure {
 /// Creates the experiment's folder and takes its lock, or says who has it or why it cannot be written.
 pub(in crate::cli) fn take(directory: &ExperimentDir) -> Result<ExperimentLock, Failure> {
     let unwritable = |error: RunDirError| match &error {
-        RunDirError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => storage(error),
+        RunDirError::Io { source, .. } if !is_a_choice(source.kind()) => storage(error),
         RunDirError::Malformed { .. } => Failure::user(error),
         _ => Failure::user(format!("the runs folder cannot be written: {error}"))
             .with_help("choose another with -s runtime.runs_dir=DIR, or allow writing there"),
@@ -85,12 +89,31 @@ pub(in crate::cli) fn take(directory: &ExperimentDir) -> Result<ExperimentLock, 
         }
     })?;
     if let Some(kind) = network_file_system(directory.path()) {
-        eprintln!(
-            "warning: {} is on {kind}: a second launcher on another host may not be noticed",
+        warn(format_args!(
+            "{} is on {kind}: a second launcher on another host may not be noticed",
             directory.path().display()
-        );
+        ));
     }
     Ok(lock)
+}
+
+/// Whether a folder is refused for what it is, not for the state of its disk: trying again would not help.
+fn is_a_choice(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{
+        AlreadyExists, InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound,
+        PermissionDenied, ReadOnlyFilesystem,
+    };
+    matches!(
+        kind,
+        AlreadyExists
+            | InvalidFilename
+            | InvalidInput
+            | IsADirectory
+            | NotADirectory
+            | NotFound
+            | PermissionDenied
+            | ReadOnlyFilesystem
+    )
 }
 
 /// A disk that refused, as the documented exit code.
@@ -179,19 +202,19 @@ impl Session<'_> {
         let Some(free) = Disk.free_bytes(self.directory.path()) else { return };
         if needed > free {
             let mebibytes = |bytes: u64| bytes >> 20;
-            eprintln!(
-                "warning: {} has {} MiB free; the checkpoints of {} runs may take {} MiB",
+            warn(format_args!(
+                "{} has {} MiB free; the checkpoints of {} runs may take {} MiB",
                 self.directory.path().display(),
                 mebibytes(free),
                 pending.len(),
                 mebibytes(needed)
-            );
+            ));
         }
     }
 
     fn print(&self, entries: &[Entry], sorted: &Sorted, outcome: &Outcome) {
         for (index, owner) in &sorted.held {
-            eprintln!("in use: {}, by {owner}", entries[*index].label);
+            say(format_args!("in use: {}, by {owner}", entries[*index].label));
         }
         for ended in outcome.ended.iter().filter(|ended| ended.end == End::Held) {
             eprintln!("in use: {}", printable(ended.error.as_deref().unwrap_or("by another process")));
@@ -201,14 +224,15 @@ impl Session<'_> {
         let old = sorted.failed.iter().map(|(index, error)| (&entries[*index], error));
         let bad: Vec<_> = new.chain(old).collect();
         if !bad.is_empty() {
-            eprintln!("failed:");
+            say("failed:");
         }
         for (entry, error) in bad {
-            eprintln!("  {}: {}", entry.label, printable(error.as_deref().unwrap_or("no reason recorded")));
-            eprintln!("    log: {}", log_of(&entry.run).display());
+            let reason = printable(error.as_deref().unwrap_or("no reason recorded"));
+            say(format_args!("  {}: {reason}", entry.label));
+            say(format_args!("    log: {}", log_of(&entry.run).display()));
         }
         if !sorted.failed.is_empty() {
-            eprintln!("{} failed before; --retry-failed tries them again", sorted.failed.len());
+            say(format_args!("{} failed before; --retry-failed tries them again", sorted.failed.len()));
         }
         if self.options.quiet {
             return;
@@ -221,7 +245,7 @@ impl Session<'_> {
         if sorted.done > 0 || outcome.ended.iter().any(|ended| ended.end == End::Done) {
             let folder = self.directory.path();
             println!("\n{}", compare::default_table(folder));
-            println!("more: ablate compare {}", folder.display());
+            println!("more: ablate compare {}", printable(&folder.display().to_string()));
         }
     }
 }

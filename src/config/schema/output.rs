@@ -10,6 +10,8 @@ pub struct Checkpoint {
     pub every: u64,
     /// How many of the latest to keep, besides the best and the last.
     pub keep: usize,
+    /// Steps that are checkpointed, and kept whatever `keep` says.
+    pub pin: Vec<u64>,
 }
 
 /// `[evaluation]`.

@@ -4,12 +4,13 @@
 //! lock does, where the file system's locks can be believed; else an owner that has given no sign for a
 //! quarter of an hour counts as dead.
 
-use std::fs::{OpenOptions, TryLockError};
+use std::fs::TryLockError;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::network_file_system;
-use crate::rundir::{RunDir, Status, regular};
+use crate::guard;
+use crate::rundir::{RunDir, Status};
 
 /// How long an owner on another host may be silent before it is taken for dead.
 const SILENCE: Duration = Duration::from_secs(15 * 60);
@@ -28,7 +29,7 @@ fn is_locked(path: &Path) -> Option<bool> {
     if !path.try_exists().ok()? {
         return Some(false);
     }
-    let file = regular::open(path, OpenOptions::new().read(true)).ok()?;
+    let file = guard::open(path).ok()?;
     match file.try_lock_shared() {
         Ok(()) => Some(false),
         Err(TryLockError::WouldBlock) => Some(true),
@@ -97,7 +98,8 @@ mod tests {
         let (_folder, run, _) = run();
         let (lock, status) = (run.lock_path(), run.status_path());
         let age = |path: &Path, minutes: u64| {
-            let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).unwrap();
+            let file =
+                std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(path).unwrap();
             file.set_modified(SystemTime::now() - Duration::from_secs(60 * minutes)).unwrap();
         };
         age(&status, 60);

@@ -138,6 +138,10 @@ fn rows() -> Vec<Row> {
             listed("checkpoints", before, after)
         }),
         row("checkpoint.keep=9", &[], |before, after| listed("checkpoints", before, after)),
+        row("checkpoint.pin=[1]", &[], |before, after| {
+            assert!(after.list("checkpoints").contains(&"step-00000001".to_owned()));
+            listed("checkpoints", before, after)
+        }),
         row("evaluation.every=2", &[], |before, after| {
             let steps = |of: &Trained| of.cells("eval.csv", "step");
             assert_eq!((steps(before), steps(after)), (vec![3., 3., 6., 6.], vec![2., 2., 4., 4., 6., 6.]));

@@ -1,12 +1,19 @@
 //! What every test here needs: a folder of its own, and the program run in it.
 
+#[cfg(feature = "torch")]
+pub(crate) mod canary;
 pub(crate) mod commands;
 #[cfg(feature = "torch")]
+pub(crate) mod faults;
+#[cfg(feature = "torch")]
 pub(crate) mod kills;
+pub(crate) mod limits;
 #[cfg(feature = "torch")]
 pub(crate) mod processes;
 #[cfg(feature = "torch")]
 pub(crate) mod stops;
+#[cfg(feature = "torch")]
+pub(crate) mod strace;
 #[cfg(feature = "torch")]
 pub(crate) mod tier;
 #[cfg(feature = "torch")]
