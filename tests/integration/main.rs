@@ -41,8 +41,6 @@ mod precision;
 mod preparation;
 mod readme;
 #[cfg(feature = "torch")]
-mod resume;
-#[cfg(feature = "torch")]
 mod run;
 mod schedule;
 #[cfg(feature = "torch")]
