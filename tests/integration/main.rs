@@ -25,6 +25,8 @@ mod kill_points;
 mod kills;
 #[cfg(feature = "torch")]
 mod precision;
+#[cfg(feature = "torch")]
+mod prune_points;
 mod readme;
 #[cfg(feature = "torch")]
 mod resume;

@@ -1,13 +1,10 @@
 //! Commands that are killed, or refused by the disk, at one system call after another; and what must follow.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::strace::{Call, Fault, Trace, missing, traced};
-use super::tier::Tier;
+use super::strace::{Call, Fault, Trace, traced};
 use super::training::{Run, only_run};
 use super::{Ran, Workplace, files_below};
 
@@ -120,8 +117,45 @@ impl Scene {
         scene
     }
 
-    /// The calls on the tree that an undisturbed command makes.
+    /// The launcher where all is done: it plans and sums up.
+    pub(crate) fn launcher_after() -> Scene {
+        let mut scene = Scene::launcher();
+        scene.before = finished();
+        scene
+    }
+
+    /// `prune` over a finished run of five steps whose checkpoints were all kept: the best, a pinned one and the
+    /// newest stay.
+    pub(crate) fn prune() -> Scene {
+        let before = Workplace::with("x.toml", SHORT);
+        let keep_all = ["-s", "training.steps=5", "-s", "checkpoint.keep=9", "-s", "checkpoint.pin=[1]"];
+        before.ablate(&[&["run", "x.toml"], &keep_all[..]].concat()).exits(0);
+        let command: Vec<String> = ["prune", "runs/x", "--keep", "1"].map(str::to_owned).to_vec();
+        let pruned = copy_of(&before);
+        pruned.ablate(&["prune", "runs/x", "--keep", "1"]).exits(0);
+        let run = only_run(&pruned);
+        let (expected, names) = (run.bytes(), names(&run));
+        Scene { before, again: command.clone(), command, expected, names, _finished: None }
+    }
+
+    /// Steps of the checkpoints before the command, and in the end.
+    pub(crate) fn checkpoints(&self) -> (Vec<u64>, Vec<u64>) {
+        let step =
+            |name: &String| name.split_once("checkpoints/step-")?.1.split_once("/manifest")?.0.parse().ok();
+        (only_run(&self.before).checkpoints(), self.names.iter().filter_map(step).collect())
+    }
+
+    /// The calls by which an undisturbed command may change the tree.
     pub(crate) fn calls(&self) -> Vec<Call> {
+        self.all_calls().into_iter().filter(|call| call.changes).collect()
+    }
+
+    /// Those by which it reads from the tree.
+    pub(crate) fn reads(&self) -> Vec<Call> {
+        self.all_calls().into_iter().filter(|call| !call.changes).collect()
+    }
+
+    fn all_calls(&self) -> Vec<Call> {
         let place = copy_of(&self.before);
         let (ran, trace) = run_traced(&place, &self.command, None);
         ran.exits(0);
@@ -130,11 +164,25 @@ impl Scene {
 
     /// What a worker does before its first row: the rest is what a fresh one does.
     pub(crate) fn calls_before_training(&self) -> Vec<Call> {
-        let mut calls = self.calls();
         let row = |call: &Call| call.name == "write" && call.path.ends_with("/metrics.csv");
-        let first = calls.iter().position(row).unwrap_or_else(|| panic!("no row in {calls:?}"));
-        calls.truncate(first);
+        before(self.calls(), row)
+    }
+
+    /// What a launcher does before its first worker. Afterwards a clock decides how often it looks.
+    pub(crate) fn calls_before_workers(&self) -> Vec<Call> {
+        let log = |call: &Call| call.path.ends_with("/stderr.log");
+        let mut calls = self.calls();
+        let last = calls.iter().find(|call| log(call)).cloned();
+        calls = before(calls, log);
+        calls.extend(last);
         calls
+    }
+
+    /// What a launcher does for its summary, which comes last.
+    pub(crate) fn calls_of_the_summary(&self) -> Vec<Call> {
+        let calls = self.calls();
+        let first = calls.iter().position(|call| call.path.contains("summary.csv")).expect("a summary");
+        calls[first..].to_vec()
     }
 
     /// Runs the command once, with a fault at a call.
@@ -144,11 +192,11 @@ impl Scene {
         (place, ran, trace)
     }
 
-    /// Runs the command with a fault at this very call. Its number changes a little where a clock decides how often
-    /// the program looks or reports: then it is aimed again.
+    /// Runs the command with a fault at this very call. Its number changes where a machine is so busy that the program
+    /// reports in between: then it is aimed again.
     pub(crate) fn strike_at(&self, call: &Call, fault: Fault) -> (Workplace, Ran, Trace) {
         let mut aim = call.clone();
-        for off in [0, 1, -1, 2, -2, 3, -3, 4] {
+        for off in [0, 1, -1, 2, -2, 3] {
             let struck = self.strike(&aim, fault);
             let trace = &struck.2;
             if trace.struck().is_some_and(|struck| struck.is_like(call)) {
@@ -183,41 +231,11 @@ impl Scene {
     }
 }
 
-/// Whether calls cannot be traced here, or this tier leaves the test out; which is then said.
-pub(crate) fn left_out(test: &str) -> bool {
-    if let Some(reason) = missing() {
-        eprintln!("skipped: {test}: {reason}");
-        return true;
-    }
-    Tier::asked().leaves_out(Tier::Standard, test)
-}
-
-/// The points to try: all in the full tier, else some of each kind, evenly spread.
-pub(crate) fn chosen(calls: &[Call]) -> Vec<&Call> {
-    let mut kinds: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
-    calls.iter().for_each(|call| kinds.entry(&call.name).or_default().push(call));
-    let mut points = Vec::new();
-    for of in kinds.values() {
-        let wanted = Tier::asked().pick(0, of.len().div_ceil(10), of.len());
-        points.extend((0..wanted).map(|i| of[(2 * i + 1) * of.len() / (2 * wanted)]));
-    }
-    points
-}
-
-/// Runs every case, also after one that failed, and fails if any did.
-pub(crate) fn try_each<T: fmt::Debug>(cases: impl IntoIterator<Item = T>, mut case: impl FnMut(&T)) {
-    // Nothing outlives a case but counters.
-    let failed: Vec<T> =
-        cases.into_iter().filter(|one| catch_unwind(AssertUnwindSafe(|| case(one))).is_err()).collect();
-    assert!(failed.is_empty(), "{} cases failed, see above: {failed:?}", failed.len());
-}
-
-/// `12 points (fsync 5, write 7)`.
-pub(crate) fn counted<'c>(calls: impl IntoIterator<Item = &'c Call>) -> String {
-    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    calls.into_iter().for_each(|call| *kinds.entry(&call.name).or_default() += 1);
-    let parts: Vec<String> = kinds.iter().map(|(name, count)| format!("{name} {count}")).collect();
-    format!("{} points ({})", kinds.values().sum::<usize>(), parts.join(", "))
+/// The calls before the first of a kind.
+fn before(mut calls: Vec<Call>, kind: impl Fn(&Call) -> bool) -> Vec<Call> {
+    let first = calls.iter().position(kind).unwrap_or_else(|| panic!("not among {calls:?}"));
+    calls.truncate(first);
+    calls
 }
 
 /// [`SHORT`] trained to its end.

@@ -6,6 +6,8 @@ pub(crate) mod faults;
 #[cfg(feature = "torch")]
 pub(crate) mod kills;
 #[cfg(feature = "torch")]
+pub(crate) mod points;
+#[cfg(feature = "torch")]
 pub(crate) mod processes;
 #[cfg(feature = "torch")]
 pub(crate) mod strace;
