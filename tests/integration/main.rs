@@ -1,6 +1,9 @@
 //! One integration-test binary: each one links libtorch.
 
+mod bombs;
 mod config;
+#[cfg(feature = "torch")]
+mod crashes;
 #[cfg(feature = "torch")]
 mod data;
 #[cfg(feature = "torch")]
@@ -18,13 +21,24 @@ mod fallback;
 mod fetch;
 #[cfg(feature = "torch")]
 mod full_disk;
+mod hostile_data;
+#[cfg(feature = "torch")]
+mod hostile_runs;
 mod house;
 #[cfg(feature = "torch")]
 mod kill_points;
 #[cfg(feature = "torch")]
 mod kills;
 #[cfg(feature = "torch")]
+mod memory;
+#[cfg(feature = "torch")]
+mod orphans;
+#[cfg(feature = "torch")]
+mod ownership;
+#[cfg(feature = "torch")]
 mod precision;
+#[cfg(feature = "torch")]
+mod preparation;
 #[cfg(feature = "torch")]
 mod prune_points;
 mod readme;
@@ -33,6 +47,8 @@ mod resume;
 #[cfg(feature = "torch")]
 mod run;
 mod schedule;
+#[cfg(feature = "torch")]
+mod signals;
 mod support;
 #[cfg(feature = "torch")]
 mod sweep;

@@ -74,6 +74,7 @@ fn system(error: &LaunchError) -> Failure {
 pub(in crate::cli) fn take(directory: &ExperimentDir) -> Result<ExperimentLock, Failure> {
     let unwritable = |error: RunDirError| match &error {
         RunDirError::Io { source, .. } if !is_a_choice(source.kind()) => storage(error),
+        RunDirError::Malformed { .. } => Failure::user(error),
         _ => Failure::user(format!("the runs folder cannot be written: {error}"))
             .with_help("choose another with -s runtime.runs_dir=DIR, or allow writing there"),
     };
@@ -214,6 +215,9 @@ impl Session<'_> {
     fn print(&self, entries: &[Entry], sorted: &Sorted, outcome: &Outcome) {
         for (index, owner) in &sorted.held {
             say(format_args!("in use: {}, by {owner}", entries[*index].label));
+        }
+        for ended in outcome.ended.iter().filter(|ended| ended.end == End::Held) {
+            eprintln!("in use: {}", printable(ended.error.as_deref().unwrap_or("by another process")));
         }
         let ended = outcome.ended.iter().map(|ended| (&entries[sorted.pending[ended.index]], ended));
         let new = ended.filter(|(_, ended)| is_bad(ended.end)).map(|(entry, ended)| (entry, &ended.error));
