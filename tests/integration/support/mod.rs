@@ -13,6 +13,8 @@ pub(crate) mod points;
 #[cfg(feature = "torch")]
 pub(crate) mod processes;
 #[cfg(feature = "torch")]
+mod scenes;
+#[cfg(feature = "torch")]
 pub(crate) mod stops;
 #[cfg(feature = "torch")]
 pub(crate) mod strace;
