@@ -14,6 +14,7 @@ use crate::support::tier::Tier;
 use crate::support::training::{STEPS, only_run, runs_of, tiny};
 use crate::support::{Ran, Workplace, files_below};
 
+const PLAN: &[&str] = &["plan", "x.toml"];
 /// Runners that start in the same instant.
 const RUNNERS: usize = 8;
 /// A runner that comes second has gone by then.
@@ -47,11 +48,11 @@ fn all_at_once(place: &Workplace, commands: &[&[&str]]) -> Vec<Runner> {
 /// How long so many programs take, started together, to load, to read the experiment and to find nothing wrong.
 fn load_time() -> Duration {
     let place = tiny("");
-    let runners = all_at_once(&place, &[&["plan", "x.toml"]; RUNNERS]);
+    let runners = all_at_once(&place, &[PLAN; RUNNERS]);
     runners.iter().map(|runner| runner.took).max().unwrap()
 }
 
-/// What is left of a message once the process it names is taken out.
+/// The process that a message names as the owner.
 fn named(text: &str) -> Option<u32> {
     text.split_once(" is in use by process ")?.1.split(' ').next()?.parse().ok()
 }
