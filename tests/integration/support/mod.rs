@@ -9,7 +9,11 @@ pub(crate) mod faults;
 pub(crate) mod kills;
 pub(crate) mod limits;
 #[cfg(feature = "torch")]
+pub(crate) mod points;
+#[cfg(feature = "torch")]
 pub(crate) mod processes;
+#[cfg(feature = "torch")]
+mod scenes;
 #[cfg(feature = "torch")]
 pub(crate) mod stops;
 #[cfg(feature = "torch")]
