@@ -1,6 +1,7 @@
 //! One integration-test binary: each one links libtorch.
 
 mod config;
+mod corruption;
 #[cfg(feature = "torch")]
 mod data;
 #[cfg(feature = "torch")]
@@ -12,6 +13,7 @@ mod errors;
 mod every_key;
 mod experiments;
 mod fetch;
+mod formats;
 mod house;
 #[cfg(feature = "torch")]
 mod precision;

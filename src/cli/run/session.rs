@@ -83,7 +83,7 @@ pub(in crate::cli) fn take(directory: &ExperimentDir) -> Result<ExperimentLock, 
 }
 
 /// A disk that refused, as the documented exit code.
-pub(super) fn storage(error: RunDirError) -> Failure {
+pub(in crate::cli) fn storage(error: RunDirError) -> Failure {
     let code = if error.is_storage() { exit::STORAGE } else { exit::INTERNAL };
     Failure::new(error, code)
 }

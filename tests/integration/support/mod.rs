@@ -1,6 +1,7 @@
 //! What every test here needs: a folder of its own, and the program run in it.
 
 pub(crate) mod commands;
+pub(crate) mod golden;
 #[cfg(feature = "torch")]
 pub(crate) mod processes;
 #[cfg(feature = "torch")]
