@@ -6,7 +6,7 @@
 //! config  ->  plan  ->  launch  ->  worker -> train  ->  rundir  ->  report
 //! ```
 //!
-//! `config`, `plan`, `sizing`, `rundir`, `launch`, `report`, `data` and the plain arithmetic of
+//! `config`, `plan`, `sizing`, `rundir`, `launch`, `memory`, `report`, `data` and the plain arithmetic of
 //! `diffusion` never touch libtorch (the control plane). `model`, `ops`, `train` and `worker` do, behind
 //! the feature `torch`.
 
@@ -14,7 +14,12 @@ pub mod cli;
 pub mod config;
 pub mod data;
 pub mod diffusion;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod guard;
 pub mod launch;
+pub mod memory;
 #[cfg(feature = "torch")]
 pub mod model;
 #[cfg(feature = "torch")]

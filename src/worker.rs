@@ -3,18 +3,22 @@
 //! In: a run folder with `config.toml`. Out: the run trained as far as it could be, `status.json` telling so,
 //! and one of the documented exit codes.
 
+mod shortage;
+mod stop;
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use thiserror::Error;
 
 use crate::config::{self, Config};
 use crate::rundir::provenance::{Attempt, Provenance};
-use crate::rundir::{Disk, Owner, RunDir, RunDirError, RunLock, State, Status, files, format};
+use crate::rundir::{Disk, Held, Owner, RunDir, RunDirError, RunLock, State, Status, files, format};
 use crate::train::precision::Refusal;
 use crate::train::{self, Execution, Job, Outcome, Prepared};
+
+pub use stop::Stop;
 
 /// How a worker was started.
 pub struct Request {
@@ -24,8 +28,8 @@ pub struct Request {
     pub threads: usize,
     /// Why this machine cannot train in the run's precision, where it was asked and cannot.
     pub refusal: Option<Refusal>,
-    /// Raised by a signal: finish the step, checkpoint, stop.
-    pub stop: Arc<AtomicBool>,
+    /// Asked for by a signal: finish the step, checkpoint, stop.
+    pub stop: Arc<Stop>,
 }
 
 /// Why a worker could not even begin, or had to give up.
@@ -33,7 +37,7 @@ pub struct Request {
 pub enum WorkerError {
     /// Somebody else is at work here.
     #[error(transparent)]
-    Held(#[from] crate::rundir::Held),
+    Held(#[from] Held),
     /// The run's configuration.
     #[error(transparent)]
     Config(#[from] config::ConfigError),
@@ -60,6 +64,9 @@ pub enum WorkerError {
         /// Fingerprint at the first attempt.
         recorded: String,
     },
+    /// Not enough memory, told in one sentence.
+    #[error("{0}")]
+    Memory(String),
     /// A bug or libtorch's complaint.
     #[error("{0}")]
     Panic(String),
@@ -69,15 +76,22 @@ impl WorkerError {
     /// The exit code of the contract.
     pub fn exit_code(&self) -> u8 {
         match self {
-            WorkerError::Held(_) => 4,
+            WorkerError::Held(Held::By { .. }) => 4,
+            WorkerError::Held(Held::Unusable(error)) if error.is_storage() => 74,
             WorkerError::RunDir(error) if error.is_storage() => 74,
             WorkerError::Train(error) if error.is_storage() => 74,
-            WorkerError::RunDir(_) | WorkerError::Config(_) => 3,
+            WorkerError::Held(Held::Unusable(_)) | WorkerError::RunDir(_) | WorkerError::Config(_) => 3,
             WorkerError::Precision(_)
             | WorkerError::Data { .. }
             | WorkerError::Train(_)
+            | WorkerError::Memory(_)
             | WorkerError::Panic(_) => 1,
         }
+    }
+
+    /// Itself, or the lack of memory that it tells of.
+    fn or_shortage(self, config: &Config) -> WorkerError {
+        shortage::explain(&self.to_string(), config).map_or(self, WorkerError::Memory)
     }
 
     fn state(&self) -> State {
@@ -106,8 +120,10 @@ pub fn run(request: &Request) -> Result<u8, WorkerError> {
     }
     let mut status = earlier.unwrap_or_else(|| Status::planned(0)).next_attempt();
     status.write(run)?;
+    shortage::watch();
     let ended = catch_unwind(AssertUnwindSafe(|| attempt(request, &config, &mut status)))
-        .unwrap_or_else(|panic| Err(WorkerError::Panic(message_of(panic.as_ref()))));
+        .unwrap_or_else(|panic| Err(WorkerError::Panic(message_of(panic.as_ref()))))
+        .map_err(|error| error.or_shortage(&config));
     let code = conclude(&mut status, &ended);
     status.write(run)?;
     ended.map(|_| code)
@@ -119,7 +135,11 @@ fn attempt(request: &Request, config: &Config, status: &mut Status) -> Result<Ou
         return Err(refusal.clone().into());
     }
     let execution = execution(run, config, request.threads)?;
-    let prepared = Prepared::open(config)?;
+    let stopped = |status: &Status| Ok(Outcome::Stopped { step: status.step });
+    let Some(prepared) = request.stop.while_preparing(run, status, || Prepared::open(config)) else {
+        return stopped(status);
+    };
+    let prepared = prepared?;
     let facts = Attempt {
         attempt: status.attempt,
         device: prepared.device_name.to_string(),
@@ -132,6 +152,10 @@ fn attempt(request: &Request, config: &Config, status: &mut Status) -> Result<Ou
     check_provenance(run, facts, inexact, status)?;
     status.total_steps = prepared.total_steps(config);
     status.write(run)?;
+    // Only a step ends with a checkpoint, and none is worth beginning.
+    if request.stop.is_asked() {
+        return stopped(status);
+    }
     let owner = Owner { run_id: config::identity(config), seed: config.training.seed };
     let attempt = status.attempt;
     let mut report = |progress: train::Progress| {
@@ -140,7 +164,7 @@ fn attempt(request: &Request, config: &Config, status: &mut Status) -> Result<Ou
         status.images_per_second = progress.images_per_second.or(status.images_per_second);
         Ok(status.write_progress(run)?)
     };
-    let job = Job { run, config, owner, execution, attempt, stop: &request.stop, report: &mut report };
+    let job = Job { run, config, owner, execution, attempt, stop: request.stop.flag(), report: &mut report };
     Ok(prepared.train(job)?)
 }
 
@@ -192,7 +216,7 @@ fn conclude(status: &mut Status, ended: &Result<Outcome, WorkerError>) -> u8 {
         Ok(Outcome::Stopped { step }) => {
             status.state = State::Interrupted;
             status.step = *step;
-            75
+            stop::INTERRUPTED
         }
         Err(error) => {
             if let WorkerError::Train(error) = error

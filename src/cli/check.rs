@@ -9,7 +9,7 @@ use super::failure::{Failure, exit};
 use super::output::print;
 use super::scope::Scope;
 use crate::config::Config;
-use crate::report::terminal::{clean, escape_json};
+use crate::guard::{escape_json, printable};
 use crate::rundir::Disk;
 use crate::rundir::audit::{Audit, Auditor, Finding, Gravity};
 use crate::sizing::{self, Layer};
@@ -56,7 +56,7 @@ fn lines(audit: &Audit) -> String {
             Gravity::Damage => "damaged",
             Gravity::Note => "note",
         };
-        format!("{}\n", clean(&format!("{word}: {}: {reason}; {remedy}", path.display())))
+        format!("{}\n", printable(&format!("{word}: {}: {reason}; {remedy}", path.display())))
     };
     let lines: String = audit.findings.iter().map(line).collect();
     let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 
 use super::failure::Failure;
 use super::output::print;
+use crate::guard::printable;
 use crate::report::compare::{self, CompareError, Query};
 use crate::report::format::{self, Format};
 use crate::report::load;
 use crate::report::metric::{DEFAULT_METRIC, Log, Metric};
 use crate::report::point::{At, Weights};
-use crate::report::terminal::clean;
 
 /// Columns of a table that no terminal shows.
 const WIDTH: u16 = 100;
@@ -54,10 +54,10 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         .with_help("held-out metrics are those of eval.csv, such as denoise_score or eval.loss"));
     }
     let loaded = load::load(&args.folders, args.metric.log)
-        .map_err(|error| Failure::user(clean(&error.to_string())).with_help(NO_RUNS_HELP))?;
+        .map_err(|error| Failure::user(printable(&error.to_string())).with_help(NO_RUNS_HELP))?;
     if loaded.variants.is_empty() {
         for note in &loaded.notes {
-            eprintln!("note: {}", clean(note));
+            super::output::note(note);
         }
         let places: Vec<String> = args.folders.iter().map(|dir| dir.display().to_string()).collect();
         return Err(failure(&CompareError::NoRuns { places: places.join(", ") }));
@@ -77,11 +77,11 @@ pub(crate) fn default_table(experiment: &Path) -> String {
     let query = Query { metric, at: None, weights: Weights::default() };
     let loaded = match load::load(&[experiment.to_path_buf()], query.metric.log) {
         Ok(loaded) => loaded,
-        Err(error) => return format!("note: no comparison: {}\n", clean(&error.to_string())),
+        Err(error) => return format!("note: no comparison: {}\n", printable(&error.to_string())),
     };
     match compare::compare(&loaded, &query) {
         Ok(comparison) => format::render(&comparison, Format::Table, width()),
-        Err(error) => format!("note: no comparison: {}\n", clean(&error.to_string())),
+        Err(error) => format!("note: no comparison: {}\n", printable(&error.to_string())),
     }
 }
 
@@ -91,11 +91,11 @@ fn width() -> u16 {
 }
 
 fn failure(error: &CompareError) -> Failure {
-    let failure = Failure::user(clean(&error.to_string()));
+    let failure = Failure::user(printable(&error.to_string()));
     match error {
         CompareError::NoRuns { .. } => failure.with_help(NO_RUNS_HELP),
         CompareError::UnknownMetric { nearest: Some(nearest), .. } => {
-            failure.with_help(format!("did you mean {}?", clean(nearest)))
+            failure.with_help(format!("did you mean {}?", printable(nearest)))
         }
         CompareError::UnknownMetric { nearest: None, .. } => failure,
         CompareError::SettingsDiffer { .. } => {

@@ -85,8 +85,3 @@ fn grid<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, numeric: &[us
     }
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
-
-/// File names and values are the user's: a terminal must not obey what they contain.
-fn printable(text: &str) -> String {
-    text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
-}

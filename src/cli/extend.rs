@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::failure::{Failure, exit};
+use super::output::note;
 use super::run::{
-    Entry, Options, Session, check_precision, refuse_inexact, refuse_newer, require_torch, storage, take,
+    Entry, Options, Session, check_precision, end_at_once_until_launched, refuse_inexact, refuse_newer,
+    require_torch, storage, take,
 };
 use crate::config::{self, Config};
+use crate::guard::printable;
 use crate::launch::Slots;
 use crate::plan::Extension;
-use crate::report::terminal::clean;
 use crate::rundir::plan_file::PlanFile;
 use crate::rundir::{
     Checkpoint, Disk, ExperimentDir, Fork, Held, Located, Owner, RunDir, RunLock, checkpoint,
@@ -34,9 +36,11 @@ pub(crate) struct Args {
 
 /// Copies the beginning where that was not done yet, then trains.
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
+    end_at_once_until_launched()?;
     let (source, directory) = find(&args.run)?;
     let config = config::read_run_config(&source.config_path()).map_err(|error| {
-        Failure::user(clean(&error.to_string())).with_help("`ablate check` says what is wrong with the run")
+        Failure::user(printable(&error.to_string()))
+            .with_help("`ablate check` says what is wrong with the run")
     })?;
     let refused = |reason: String| Failure::user(format!("{} cannot be extended: {reason}", source.label()));
     let extension = Extension::plan(&directory, &source, &config, args.steps)
@@ -48,7 +52,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     refuse_newer(&directory, &basis)?;
     let unusable = |error: crate::rundir::RunDirError| {
         let help = "`ablate run` with the experiment file writes it again";
-        Failure::user(clean(&error.to_string())).with_help(help)
+        Failure::user(printable(&error.to_string())).with_help(help)
     };
     PlanFile::read(&directory).map_err(unusable)?;
     require_torch()?;
@@ -57,7 +61,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         refuse_inexact(&basis.iter().collect::<Vec<_>>())?;
     }
     if !args.options.quiet {
-        notes.iter().for_each(|note| eprintln!("note: {note}"));
+        notes.iter().for_each(note);
     }
     let lock = take(&directory)?;
     if !exists {
@@ -74,7 +78,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
 }
 
 fn find(path: &Path) -> Result<(RunDir, ExperimentDir), Failure> {
-    let located = Located::at(path).map_err(|error| Failure::user(clean(&error.to_string())))?;
+    let located = Located::at(path).map_err(|error| Failure::user(printable(&error.to_string())))?;
     if let Located::Run(run) = located
         && let Some(experiment) = run.experiment()
     {
@@ -103,7 +107,7 @@ fn copy_beginning(
     })?;
     let (good, left_out) = usable(source, config, extension).map_err(storage)?;
     if !quiet {
-        left_out.iter().for_each(|reason| eprintln!("note: {}", clean(reason)));
+        left_out.iter().for_each(note);
     }
     let steps = extension.config.training.steps.unwrap_or_default();
     let Some(from) = good.last() else {

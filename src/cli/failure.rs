@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::guard::printable_lines;
+
 /// The documented exit codes.
 pub(crate) mod exit {
     /// Some run failed or diverged.
@@ -81,13 +83,13 @@ struct Plain;
 
 impl miette::ReportHandler for Plain {
     fn debug(&self, error: &dyn Diagnostic, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = error.to_string();
+        let text = printable_lines(&error.to_string());
         if !text.starts_with("error: ") {
             f.write_str("error: ")?;
         }
         f.write_str(&text)?;
         if let Some(help) = error.help() {
-            write!(f, "\n  help: {help}")?;
+            write!(f, "\n  help: {}", printable_lines(&help.to_string()))?;
         }
         Ok(())
     }

@@ -9,11 +9,10 @@ use serde::Serialize;
 
 use crate::cli::experiment_args::ExperimentArgs;
 use crate::cli::failure::Failure;
-use crate::cli::output::print;
+use crate::cli::output::{print, warn};
 use crate::cli::plan_table;
 use crate::config::Experiment;
 use crate::plan::{Plan, Progress, variant_state};
-use crate::rundir::text::printable;
 use crate::rundir::{Overrides, State};
 
 /// `ablate plan`.
@@ -43,7 +42,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     };
     print(&format!("{text}\n"))?;
     for warning in plan.warnings.iter().chain(&progress.damage) {
-        eprintln!("warning: {}", printable(warning));
+        warn(warning);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,8 +5,8 @@
 use std::fmt::Write;
 
 use super::plan_table::{counted, wrapped};
+use crate::guard::printable;
 use crate::plan::{Excluded, Plan};
-use crate::rundir::text::printable;
 
 /// Points named in a remark.
 const EXAMPLES: usize = 3;

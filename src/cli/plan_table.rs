@@ -8,9 +8,9 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use super::plan_left_out as left_out;
+use crate::guard::printable;
 use crate::plan::{Plan, Progress, Variant, short_float, variant_state};
 use crate::rundir::State;
-use crate::rundir::text::printable;
 
 /// A column: its heading, its cells, and whether numbers in it line up on the right.
 struct Column {

@@ -31,7 +31,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         "bf16" => Precision::Bf16,
         "f16" => Precision::F16,
         other => {
-            let message = format!("\"{}\" is not a precision", crate::rundir::text::printable(other));
+            let message = format!("\"{}\" is not a precision", crate::guard::printable(other));
             return Err(Failure::user(message).with_help("use f32, bf16 or f16"));
         }
     };

@@ -10,7 +10,7 @@ use super::output::print;
 use super::run::storage;
 use super::scope::Scope;
 use crate::config;
-use crate::report::terminal::clean;
+use crate::guard::printable;
 use crate::rundir::audit::in_use;
 use crate::rundir::{Disk, Held, Pruned, Retention, RunDir, RunLock, prune};
 
@@ -75,7 +75,7 @@ fn one(run: &RunDir, args: &Args, totals: &mut Totals) -> Result<(), Failure> {
             Ok(lock) => Some(lock),
             Err(Held::By { owner, .. }) => {
                 let owner =
-                    owner.map(|owner| format!(", by process {} on {}", owner.pid, clean(&owner.host)));
+                    owner.map(|owner| format!(", by process {} on {}", owner.pid, printable(&owner.host)));
                 return held(&owner.unwrap_or_default(), totals);
             }
             Err(Held::Unusable(error)) => return Err(storage(error)),
@@ -94,9 +94,8 @@ fn told(label: &str, pruned: &Pruned, dry_run: bool) -> String {
     let would = if dry_run { "would delete" } else { "deleted" };
     let deleted =
         pruned.deleted.iter().map(|(step, bytes)| format!("{would}: {label} step {step}, {bytes} bytes\n"));
-    let left = pruned
-        .left_alone
-        .iter()
-        .map(|(path, reason)| format!("{}\n", clean(&format!("left alone: {}: {reason}", path.display()))));
+    let left = pruned.left_alone.iter().map(|(path, reason)| {
+        format!("{}\n", printable(&format!("left alone: {}: {reason}", path.display())))
+    });
     deleted.chain(left).collect()
 }

@@ -7,14 +7,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::failure::Failure;
+use super::output::note;
 use super::run::{
-    Entry, Options, Session, check_precision, refuse_newer, require_exact, require_torch, take,
+    Entry, Options, Session, check_precision, end_at_once_until_launched, refuse_newer, require_exact,
+    require_torch, take,
 };
 use crate::config::{self, ConfigError};
+use crate::guard::printable;
 use crate::launch::Slots;
 use crate::report::load::{self, Loaded};
 use crate::report::metric::Log;
-use crate::report::terminal::clean;
 use crate::rundir::ExperimentDir;
 
 /// Options of `ablate resume`.
@@ -35,6 +37,7 @@ pub(crate) struct Args {
 
 /// Finds the runs and trains whatever is not done.
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
+    end_at_once_until_launched()?;
     let loaded = read(&args.folder)?;
     let directory = experiment_of(&args, &loaded)?;
     let mut entries = entries(&args, &loaded)?;
@@ -47,7 +50,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     refuse_newer(&directory, &entries)?;
     require_exact(&entries, &args.options)?;
     if !args.options.quiet {
-        notes.iter().for_each(|note| eprintln!("note: {note}"));
+        notes.iter().for_each(note);
     }
     let lock = take(&directory)?;
     let mut runtime = entries[0].config.runtime.clone();
@@ -59,7 +62,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
 
 fn read(folder: &std::path::Path) -> Result<Loaded, Failure> {
     load::load(&[folder.to_path_buf()], Log::Eval).map_err(|error| {
-        Failure::user(clean(&error.to_string())).with_help("name a folder that `ablate run` wrote")
+        Failure::user(printable(&error.to_string())).with_help("name a folder that `ablate run` wrote")
     })
 }
 
@@ -92,10 +95,10 @@ fn entries(args: &Args, loaded: &Loaded) -> Result<Vec<Entry>, Failure> {
     let mut entries = Vec::new();
     for (_, run) in runs {
         if !run.found {
-            eprintln!(
-                "note: {} was never laid out; `ablate run` with its experiment file starts it",
+            note(format_args!(
+                "{} was never laid out; `ablate run` with its experiment file starts it",
                 run.dir.label()
-            );
+            ));
             continue;
         }
         let config = config::read_run_config(&run.dir.config_path()).map_err(unusable)?;
@@ -109,6 +112,6 @@ fn entries(args: &Args, loaded: &Loaded) -> Result<Vec<Entry>, Failure> {
 }
 
 fn unusable(error: ConfigError) -> Failure {
-    Failure::user(format!("{}: {}", clean(&error.to_string()), clean(&error.problems.to_string())))
+    Failure::user(format!("{error}: {}", error.problems))
         .with_help("`ablate run` with the experiment file writes it again")
 }

@@ -14,18 +14,19 @@ pub(super) mod session;
 pub(super) use entry::{Entry, make_paths_absolute};
 pub(super) use exact::{refuse_inexact, require_exact};
 pub(super) use precision::check_precision;
-pub(super) use session::{Options, Session, require_torch, storage, take};
+pub(super) use session::{Options, Session, end_at_once_until_launched, require_torch, storage, take};
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::experiment_args::ExperimentArgs;
 use super::failure::Failure;
+use super::output::{note, warn};
 use super::plan_left_out;
 use crate::config::Experiment;
+use crate::guard::printable;
 use crate::launch::Slots;
 use crate::plan::{self, Plan};
-use crate::rundir::text::printable;
 use crate::rundir::{ExperimentDir, format};
 
 /// Options of `ablate run`.
@@ -51,6 +52,7 @@ pub(crate) struct Args {
 
 /// Plans, records, trains, reports.
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
+    session::end_at_once_until_launched()?;
     let experiment = Experiment::load(&request(&args))?;
     let plan = Plan::build(&experiment)?;
     images::check(&experiment, &plan)?;
@@ -61,11 +63,11 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     refuse_newer(&directory, &entries)?;
     require_exact(&entries, &args.options)?;
     for warning in &plan.warnings {
-        eprintln!("warning: {}", printable(warning));
+        warn(warning);
     }
     if !args.options.quiet {
         print_notes(&plan);
-        notes.iter().for_each(|note| eprintln!("note: {note}"));
+        notes.iter().for_each(note);
     }
 
     let new = missing_folders(directory.path());
@@ -78,10 +80,12 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         }
         return Err(failure);
     }
-    let recorded = plan::record_request(&directory, &experiment, &std::env::args().collect::<Vec<_>>())
-        .and_then(|()| plan::write_record(&plan));
+    let command: Vec<String> =
+        std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let recorded =
+        plan::record_request(&directory, &experiment, &command).and_then(|()| plan::write_record(&plan));
     for warning in recorded.map_err(session::storage)? {
-        eprintln!("warning: {warning}");
+        warn(warning);
     }
     let runtime = &experiment.base().runtime;
     let slots = Slots::choose(runtime, plan.runs().count());
@@ -138,13 +142,13 @@ fn chosen(plan: &Plan, only: Option<&str>) -> Result<Vec<Entry>, Failure> {
 /// What the plan finds odd, each sentence once.
 fn print_notes(plan: &Plan) {
     if let Some(left_out) = plan_left_out::line(plan) {
-        eprintln!("note: {left_out}; `ablate plan` says which and why");
+        note(format_args!("{left_out}; `ablate plan` says which and why"));
     }
     let mut said: Vec<&String> = Vec::new();
-    for note in plan.variants.iter().flat_map(|variant| &variant.notes) {
-        if !said.contains(&note) {
-            said.push(note);
-            eprintln!("note: {note}");
+    for sentence in plan.variants.iter().flat_map(|variant| &variant.notes) {
+        if !said.contains(&sentence) {
+            said.push(sentence);
+            note(sentence);
         }
     }
 }

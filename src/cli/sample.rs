@@ -55,8 +55,10 @@ mod with_torch {
     use std::process::ExitCode;
 
     use super::super::failure::Failure;
+    use super::super::output::print;
     use super::Args;
     use crate::config::{self, Config, Sampler, Sampling, Variance};
+    use crate::guard::printable;
     use crate::rundir::{Checkpoint, Disk, Located, RunDir, checkpoint, files, weights};
     use crate::train;
 
@@ -76,7 +78,7 @@ mod with_torch {
             seed: args.seed,
         };
         train::sample_to(&request, &output).map_err(Failure::internal)?;
-        println!(
+        let said = format!(
             "{} images of {} at step {} ({} weights, {} steps of {}, seed {}): {}",
             args.n,
             run.path().display(),
@@ -87,6 +89,7 @@ mod with_torch {
             args.seed,
             output.display()
         );
+        print(&format!("{}\n", printable(&said)))?;
         Ok(ExitCode::SUCCESS)
     }
 

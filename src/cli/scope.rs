@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::failure::Failure;
-use crate::report::terminal::clean;
+use crate::guard::printable;
 use crate::rundir::{ExperimentDir, Located, RunDir};
 
 /// What a folder holds.
@@ -22,7 +22,7 @@ impl Scope {
                 "name a folder that `ablate run` wrote: a run, a variant, an experiment, or all of them",
             )
         };
-        let located = Located::at(folder).map_err(|error| Failure::user(clean(&error.to_string())))?;
+        let located = Located::at(folder).map_err(|error| Failure::user(printable(&error.to_string())))?;
         let experiments = match located {
             Located::Run(run) => return Ok(Scope { experiments: vec![], runs: vec![run] }),
             Located::Experiment(experiment) => vec![experiment],

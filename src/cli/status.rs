@@ -15,11 +15,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::output::print;
+use super::output::{note, print};
 use super::run::session::write_summary;
+use crate::guard::{escape_json, printable};
 use crate::report::load;
 use crate::report::metric::Log;
-use crate::report::terminal::{clean, escape_json};
 use crate::rundir::{ExperimentDir, State};
 use row::Row;
 
@@ -68,7 +68,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
 
 fn read(folder: &Path) -> Result<Overview, Failure> {
     let loaded = load::load(&[folder.to_path_buf()], Log::Eval).map_err(|error| {
-        Failure::user(clean(&error.to_string())).with_help("name a folder that `ablate run` wrote")
+        Failure::user(printable(&error.to_string())).with_help("name a folder that `ablate run` wrote")
     })?;
     let mut notes = loaded.notes;
     let runs: Vec<Row> = loaded
@@ -91,7 +91,7 @@ fn refresh_summaries(overview: &Overview) {
     experiments.dedup();
     for experiment in experiments {
         if let Err(error) = write_summary(&experiment) {
-            eprintln!("note: {}", clean(&error.to_string()));
+            note(error);
         }
     }
 }
@@ -112,8 +112,8 @@ fn render(overview: &Overview, args: &Args) -> Result<String, Failure> {
         text.push_str(&table::table(&overview.runs));
         text.push_str(&format!("\n{}\n", counts(&overview.counts)));
     }
-    for note in &overview.notes {
-        text.push_str(&format!("note: {}\n", clean(note)));
+    for sentence in &overview.notes {
+        text.push_str(&format!("note: {}\n", printable(sentence)));
     }
     Ok(text)
 }

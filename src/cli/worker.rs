@@ -42,7 +42,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let run = RunDir::at(dir);
     log_to(&run.log_path())?;
     let refusal = if args.precision_checked { None } else { check_precision(&run)? };
-    let stop = signals()?;
+    let stop = listen()?;
     let outcome = worker::run(&Request { run, threads: args.threads, refusal, stop });
     match outcome {
         Ok(code) => Ok(ExitCode::from(code)),
@@ -77,28 +77,36 @@ fn check_precision(run: &crate::rundir::RunDir) -> Result<Option<crate::train::p
 /// Structured lines, appended, one JSON object each.
 #[cfg(feature = "torch")]
 fn log_to(path: &std::path::Path) -> Result<(), Failure> {
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(path).map_err(|error| {
-        Failure::new(format!("cannot write {}: {error}", path.display()), super::failure::exit::STORAGE)
-    })?;
+    let file = crate::rundir::files::open_log(path).map_err(super::run::session::storage)?;
     tracing_subscriber::fmt().json().with_writer(std::sync::Mutex::new(file)).init();
     Ok(())
 }
 
-/// INT, TERM, HUP and USR1 ask for a checkpoint and an end; a second INT ends at once with 130.
+/// Signals ask for a checkpoint and an end, or for an end at once while there is nothing to checkpoint; a second INT
+/// ends at once with 130.
 #[cfg(feature = "torch")]
-fn signals() -> Result<std::sync::Arc<std::sync::atomic::AtomicBool>, Failure> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+fn listen() -> Result<std::sync::Arc<crate::worker::Stop>, Failure> {
+    use signal_hook::consts::SIGINT;
     use signal_hook::flag;
+    use signal_hook::iterator::Signals;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
 
     let failed = |error: std::io::Error| Failure::internal(format!("cannot watch for signals: {error}"));
-    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let interrupted = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stop = Arc::new(crate::worker::Stop::default());
+    let interrupted = Arc::new(AtomicBool::new(false));
     let killed = i32::from(super::failure::exit::KILLED);
-    // Order matters: the shutdown must be asked before this signal raises its own flag.
+    // Order matters: the shutdown must be asked before this signal raises its own flag, and the flag must be up
+    // before the thread is told.
     flag::register_conditional_shutdown(SIGINT, killed, interrupted.clone()).map_err(failed)?;
     flag::register(SIGINT, interrupted).map_err(failed)?;
-    for signal in [SIGINT, SIGTERM, SIGHUP, SIGUSR1] {
-        flag::register(signal, stop.clone()).map_err(failed)?;
+    let asking = crate::launch::signals_to_stop();
+    for signal in &asking {
+        flag::register(*signal, stop.flag().clone()).map_err(failed)?;
     }
+    let mut signals = Signals::new(asking).map_err(failed)?;
+    let told = stop.clone();
+    let work = move || signals.forever().for_each(|_| told.end_preparation());
+    std::thread::Builder::new().name("signals".to_owned()).spawn(work).map_err(failed)?;
     Ok(stop)
 }

@@ -40,7 +40,7 @@ impl Experiment {
     }
 
     /// As [`Experiment::load`], with the files' texts brought by `open`.
-    pub(super) fn load_from(request: &Request, open: Open<'_>) -> Result<Experiment, Problems> {
+    pub(crate) fn load_from(request: &Request, open: Open<'_>) -> Result<Experiment, Problems> {
         let mut problems = Vec::new();
         let stack = stack::gather(request, open, &mut problems);
         Self::from_stack(stack, problems)

@@ -47,6 +47,8 @@ pub use identity::{canonical_json, identity, identity_value};
 pub use kind::{Kind, Range};
 pub use preset::Preset;
 pub use problem::{Location, Problem, Problems};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use run_config::parse_run_config;
 pub use run_config::{ConfigError, read_run_config, to_toml};
 pub use schema::*;
 pub use stack::{Request, Source};

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::guard::printable_lines;
+
 /// Where a key was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
@@ -106,28 +108,20 @@ pub(crate) const SWEEP_POINT: &str = "sweep point";
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", printable(&self.message))?;
+        write!(f, "error: {}", indented(&self.message))?;
         if let Some(origin) = self.origin() {
-            write!(f, "\n  {}", printable(&origin))?;
+            write!(f, "\n  {}", indented(&origin))?;
         }
         if let Some(help) = &self.help {
-            write!(f, "\n  help: {}", printable(help))?;
+            write!(f, "\n  help: {}", indented(help))?;
         }
         Ok(())
     }
 }
 
-/// Escapes control characters: names and values come from files, and a terminal must not obey them.
-fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\n' => out.push_str("\n  "),
-            control if control.is_control() => out.extend(control.escape_default()),
-            other => out.push(other),
-        }
-    }
-    out
+/// Further lines stand below the first one; names and values come from files, and a terminal must not obey them.
+fn indented(text: &str) -> String {
+    printable_lines(text).replace('\n', "\n  ")
 }
 
 /// Everything that is wrong with one configuration.

@@ -15,7 +15,7 @@ use super::layer::Layer;
 use super::merge::{self, Origin, Slot};
 use super::problem::{Problem, Problems};
 use super::schema::Config;
-use super::source;
+use super::source::{self, Document};
 
 /// A run's configuration cannot be used.
 #[derive(Debug, Error)]
@@ -41,11 +41,17 @@ pub fn to_toml(config: &Config) -> Result<String, toml::ser::Error> {
 /// # Errors
 /// The file cannot be read, lacks a key, has an unknown one, or breaks a rule.
 pub fn read_run_config(path: &Path) -> Result<Config, ConfigError> {
-    parse(path).map_err(|problems| ConfigError { path: path.to_owned(), problems })
+    let read = || parse(source::read_own(path)?, path);
+    read().map_err(|problems| ConfigError { path: path.to_owned(), problems })
 }
 
-fn parse(path: &Path) -> Result<Config, Problems> {
-    let document = source::read(path)?;
+/// As [`read_run_config`], of a text; `path` is for messages alone.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn parse_run_config(text: &str, path: &Path) -> Result<Config, Problems> {
+    parse(source::parse(text.to_owned(), path)?, path)
+}
+
+fn parse(document: Document, path: &Path) -> Result<Config, Problems> {
     let mut layer = Layer {
         title: "run".to_owned(),
         file: Some(path.to_owned()),

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Read;
+use std::io;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::json;
 use super::problem::{Location, Problem};
+use crate::guard;
 
 /// Largest configuration file.
 const MAX_BYTES: u64 = 1_000_000;
@@ -29,9 +30,9 @@ pub(crate) struct Document {
     pub lines: HashMap<String, usize>,
 }
 
-/// Reads and parses a file.
-pub(crate) fn read(path: &Path) -> Result<Document, Problem> {
-    parse(read_text(path)?, path)
+/// Reads and parses a file of the run tree, which is never a link.
+pub(crate) fn read_own(path: &Path) -> Result<Document, Problem> {
+    parse(text_of(guard::open(path), path)?, path)
 }
 
 /// Parses a file's text as its extension says.
@@ -46,25 +47,25 @@ pub(crate) fn parse(text: String, path: &Path) -> Result<Document, Problem> {
     }
 }
 
-/// Reads a regular UTF-8 file of at most [`MAX_BYTES`].
+/// Reads a regular UTF-8 file of at most [`MAX_BYTES`]; it may be a link.
 pub(crate) fn read_text(path: &Path) -> Result<String, Problem> {
+    text_of(guard::open_linked(path), path)
+}
+
+fn text_of(opened: io::Result<File>, path: &Path) -> Result<String, Problem> {
     let shown = path.display();
-    let failed = |error: std::io::Error| Problem::new(format!("cannot read {shown}: {error}"));
-    let kind = std::fs::metadata(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Problem::new(format!("{shown} does not exist")),
-        _ => failed(error),
-    })?;
-    // A FIFO or a device would block or never end; a directory cannot be read.
-    if !kind.is_file() {
-        let what = if kind.is_dir() { "a folder" } else { "not a regular file" };
-        return Err(Problem::new(format!("{shown} is {what}; a configuration is a .toml or .json file")));
-    }
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    if bytes.len() as u64 > MAX_BYTES {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Problem::new(format!("{shown} does not exist")),
+        _ if path.is_dir() => {
+            Problem::new(format!("{shown} is a folder; a configuration is a .toml or .json file"))
+        }
+        _ => Problem::new(format!("cannot read {shown}: {error}")),
+    };
+    let bytes = opened.and_then(|file| guard::read_at_most(&file, MAX_BYTES)).map_err(failed)?;
+    let Some(bytes) = bytes else {
         return Err(Problem::new(format!("{shown} is larger than {MAX_BYTES} bytes"))
             .with_help("a configuration is a short text; is this the right file?"));
-    }
+    };
     String::from_utf8(bytes).map_err(|error| {
         Problem::new(format!("{shown} is not UTF-8 text (byte {})", error.utf8_error().valid_up_to()))
     })
@@ -189,7 +190,7 @@ mod tests {
         let refusal = |name: &str, bytes: &[u8]| {
             let path = folder.path().join(name);
             std::fs::write(&path, bytes).unwrap();
-            read(&path).unwrap_err().to_string().replace(&folder.path().display().to_string(), "DIR")
+            read_own(&path).unwrap_err().to_string().replace(&folder.path().display().to_string(), "DIR")
         };
         assert_eq!(
             refusal("big.toml", &vec![b' '; 10_000_000]),
@@ -204,7 +205,7 @@ mod tests {
             refusal("x.yaml", b""),
             "error: DIR/x.yaml is neither .toml nor .json\n  help: the extension says how a file is read"
         );
-        let message = |path: &Path| read(path).unwrap_err().message;
+        let message = |path: &Path| read_own(path).unwrap_err().message;
         assert!(message(folder.path()).ends_with(" is a folder; a configuration is a .toml or .json file"));
         assert!(message(&folder.path().join("none.toml")).ends_with("none.toml does not exist"));
     }

@@ -23,6 +23,17 @@ use super::reader::{Part, Reader};
 use super::room::{Room, human};
 use super::store::{Pixels, Store};
 use super::survey::{Failure, Report, survey};
+use crate::guard;
+
+/// Whether the cache's folder may be made. A run's `config.toml` may come from anybody with the rest of its tree, so
+/// a worker takes the folder that it names as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The user's own configuration names it.
+    MayBeMade,
+    /// It serves if it is there.
+    AsFound,
+}
 
 /// The images of a reader, ready to be used.
 pub(super) struct Opened {
@@ -38,10 +49,11 @@ pub(super) struct Opened {
 pub(super) fn open(
     reader: &dyn Reader,
     data_dir: &Path,
+    place: Place,
     room: Option<Room>,
     report: Report<'_>,
 ) -> Result<Opened, Error> {
-    let mut cache = Cache::new(reader, data_dir.join("cache"), report);
+    let mut cache = Cache::new(reader, data_dir.join("cache"), place, report);
     let (index, pixels) = match cache.ready() {
         Some(found) => found,
         None => cache.make(room)?,
@@ -74,6 +86,7 @@ struct Cache<'a> {
     reader: &'a dyn Reader,
     promised: Extent,
     folder: PathBuf,
+    place: Place,
     /// Begins the names of all files of this data set, size and place.
     family: String,
     stem: String,
@@ -84,7 +97,7 @@ struct Cache<'a> {
 }
 
 impl<'a> Cache<'a> {
-    fn new(reader: &'a dyn Reader, folder: PathBuf, report: Report<'a>) -> Self {
+    fn new(reader: &'a dyn Reader, folder: PathBuf, place: Place, report: Report<'a>) -> Self {
         let promised = Extent::of(reader);
         let hash = |text: &str, digits: usize| {
             let mut hasher = blake3::Hasher::new_derive_key("ablate cache key v2");
@@ -96,7 +109,7 @@ impl<'a> Cache<'a> {
         let family = format!("{}-{size}-{}-", reader.name(), hash(&reader.place(), 8));
         let stem = format!("{family}{}", hash(&reader.identity(), 16));
         let (decoded, notes) = (Cell::new(false), reader.notes());
-        Self { reader, promised, folder, family, stem, notes, decoded, report }
+        Self { reader, promised, folder, place, family, stem, notes, decoded, report }
     }
 
     fn file_name(&self, kind: Kind) -> String {
@@ -129,9 +142,21 @@ impl<'a> Cache<'a> {
         Some((index, pixels?))
     }
 
+    /// Makes the folder, where it may be made; a link in its place leads to where nothing of ours belongs.
+    fn make_folder(&self) -> io::Result<()> {
+        if guard::is_link(&self.folder) {
+            return Err(io::Error::other("it is a link, which is not followed"));
+        }
+        match self.place {
+            Place::MayBeMade => fs::create_dir_all(&self.folder),
+            Place::AsFound if self.folder.is_dir() => Ok(()),
+            Place::AsFound => Err(io::Error::other("there is no such folder; `ablate run` makes it")),
+        }
+    }
+
     /// Builds the file, or finds another way.
     fn make(&mut self, room: Option<Room>) -> Result<(Index, Pixels), Error> {
-        let unwritable = fs::create_dir_all(&self.folder).err();
+        let unwritable = self.make_folder().err();
         let room = room.unwrap_or_else(|| Room::of(&self.folder));
         let _lock = lock(&self.folder);
         // Another process may have built it while this one waited.

@@ -21,7 +21,11 @@ pub(super) fn lock(folder: &Path) -> Option<File> {
 pub(super) fn remove_stale(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
-        let ours = entry.file_name().to_string_lossy().ends_with(TEMPORARY_SUFFIX);
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        // Other programs name their parts so too.
+        let of_kind = |kind: Kind| name.contains(&format!(".{}", kind.extension()));
+        let ours = name.ends_with(TEMPORARY_SUFFIX) && [Kind::Pixels, Kind::Index].into_iter().any(of_kind);
         let age = entry.metadata().ok().and_then(|metadata| metadata.modified().ok()?.elapsed().ok());
         if ours && age.is_some_and(|age| age > STALE_AFTER) {
             let _ = fs::remove_file(entry.path());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::config::{Data, Dataset};
 
-use super::cache::{self, Opened};
+use super::cache::{self, Opened, Place};
 use super::cifar::{CIFAR10, CIFAR100, Cifar};
 use super::error::Error;
 use super::folder::Folder;
@@ -62,18 +62,31 @@ pub fn open_reporting(
     data_dir: &Path,
     report: &mut dyn FnMut(usize, usize),
 ) -> Result<DataSet, Error> {
-    open_in(config, data_dir, None, report)
+    open_in(config, data_dir, Place::MayBeMade, None, report)
+}
+
+/// As [`open_reporting`], for a run that another command laid out: `data_dir` is taken as it is found.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_as_found(
+    config: &Data,
+    data_dir: &Path,
+    report: &mut dyn FnMut(usize, usize),
+) -> Result<DataSet, Error> {
+    open_in(config, data_dir, Place::AsFound, None, report)
 }
 
 /// As [`open`], with so much room for the decoded images.
 pub(super) fn open_in(
     config: &Data,
     data_dir: &Path,
+    place: Place,
     room: Option<Room>,
     report: Report<'_>,
 ) -> Result<DataSet, Error> {
     let reader = find(config, data_dir)?;
-    let Opened { store, mut notes, decoded } = cache::open(reader.as_ref(), data_dir, room, report)?;
+    let Opened { store, mut notes, decoded } = cache::open(reader.as_ref(), data_dir, place, room, report)?;
     let decoded = if decoded { store.extent().images() } else { 0 };
     let cut = Cut::new(store.extent().train, config.validation_fraction, config.limit)?;
     if let Some(limit) = config.limit

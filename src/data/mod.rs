@@ -40,7 +40,7 @@ mod stream;
 mod survey;
 
 pub use batch::{Batch, BatchPlan, Batcher};
-pub use dataset::{DataSet, check, open, open_reporting};
+pub use dataset::{DataSet, check, open, open_as_found, open_reporting};
 pub use error::Error;
 pub use order::Order;
 pub use prefetch::Prefetch;

@@ -4,12 +4,14 @@
 //! is the only one that starts, signals and reaps, so no signal can reach a reused process number.
 
 use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGINT, SIGKILL};
 
+use super::memory_kill::MemoryKills;
 use super::signals::Listener;
 use super::verdict::{Death, judge, record};
 use super::worker_process::{WorkerCommand, WorkerProcess, recorded_threads, wait_for_end};
@@ -58,7 +60,9 @@ impl Local {
             running,
             outcome,
             asked: None,
+            interrupts: 0,
             told: false,
+            kills: MemoryKills::start(),
             progress,
             sender,
         };
@@ -91,7 +95,10 @@ struct Round<'a> {
     outcome: Outcome,
     /// When the workers were asked to stop.
     asked: Option<Instant>,
+    /// How often SIGINT came.
+    interrupts: usize,
     told: bool,
+    kills: MemoryKills,
     progress: &'a mut dyn Progress,
     sender: Sender<Message>,
 }
@@ -139,7 +146,7 @@ impl Round<'_> {
                 Err(LaunchError::RunDir(error)) => {
                     self.close(Ended {
                         index,
-                        end: End::Storage,
+                        end: if error.is_storage() { End::Storage } else { End::Failed },
                         error: Some(error.to_string()),
                         seconds: 0.0,
                     });
@@ -166,7 +173,9 @@ impl Round<'_> {
     }
 
     fn look(&mut self) {
-        for worker in &self.running {
+        self.kills.look();
+        for worker in &mut self.running {
+            worker.look();
             let job = &self.jobs[worker.index];
             // Until the worker's first word the file is the attempt's before; a damaged one says nothing.
             if let Ok(Some(status)) = Status::read(&job.run)
@@ -195,13 +204,17 @@ impl Round<'_> {
         if let Some(status) = status.as_ref().filter(|status| status.owner.pid == worker.pid()) {
             self.progress.advanced(index, job, status);
         }
+        // A kill of ours is no riddle.
+        let unasked = exit.signal() == Some(SIGKILL) && self.outcome.stop != Some(Stop::Killed);
+        let by_kernel = unasked && self.kills.claim();
+        let told = by_kernel || exit.signal() != Some(SIGKILL) && !exit.success();
         let verdict = judge(&Death {
             exit,
             pid: worker.pid(),
             status: status.as_ref(),
             last_error: if exit.success() { None } else { worker.last_error_line(&job.run) },
             asked: self.asked.is_some(),
-            memory_ran_out: worker.memory_ran_out(),
+            shortage: if told { worker.shortage(&job.run, by_kernel) } else { None },
             lived: worker.started.elapsed(),
             killed_before: worker.killed_before,
         });
@@ -209,7 +222,8 @@ impl Round<'_> {
         let recorded = record(&job.run, worker.pid(), worker.attempts_before, job.total_steps, &verdict);
         let (end, error) = match recorded {
             Ok(()) => (verdict.end, verdict.error),
-            Err(error) => (End::Storage, Some(error.to_string())),
+            Err(error) if error.is_storage() => (End::Storage, Some(error.to_string())),
+            Err(error) => (End::Failed, Some(error.to_string())),
         };
         self.close(Ended { index, end, error, seconds });
         Ok(())
@@ -230,7 +244,8 @@ impl Round<'_> {
 
     fn on_signal(&mut self, signal: i32) {
         let name = signal_hook::low_level::signal_name(signal).unwrap_or("signal");
-        if signal == SIGINT && self.outcome.stop == Some(Stop::Asked) {
+        self.interrupts += usize::from(signal == SIGINT);
+        if self.interrupts > 1 && self.outcome.stop != Some(Stop::Killed) {
             self.outcome.stop = Some(Stop::Killed);
             self.progress.note("second SIGINT: ending all workers at once");
             self.running.iter().for_each(WorkerProcess::kill);

@@ -1,56 +1,86 @@
-//! Whether the kernel killed a process of our control group for want of memory.
+//! Which death by SIGKILL was the kernel's, for want of memory.
 //!
-//! SIGKILL alone does not say who sent it. The control group counts its out-of-memory kills: a count that
-//! rose while a worker ran, and that worker's death by SIGKILL, belong together.
+//! SIGKILL does not say who sent it. The control group counts its out-of-memory kills, of any process in it: so a
+//! count that rose a moment before a worker was found killed belongs to that worker, and to no other; one that
+//! rose long before, while the worker went on training, was somebody else's.
 
-use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-/// The control group's count of out-of-memory kills so far; `None` where it has none.
-pub(super) fn count() -> Option<u64> {
-    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    candidates(&groups).iter().find_map(|path| parse(&std::fs::read_to_string(path).ok()?))
+use crate::memory;
+
+/// From a kill to its being noticed: a process with much memory takes a while to be gone.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// The control group's kills that no worker's death accounts for.
+#[derive(Debug)]
+pub(super) struct MemoryKills {
+    /// The count when last looked at; `None` where nobody counts.
+    counted: Option<u64>,
+    /// When each was noticed, oldest first.
+    open: Vec<Instant>,
 }
 
-/// Where the counter may be: version 2's file, or version 1's, in our group or (in a container, whose
-/// view begins at its own group) at the root.
-fn candidates(groups: &str) -> Vec<PathBuf> {
-    let root = Path::new("/sys/fs/cgroup");
-    let mut paths = Vec::new();
-    for line in groups.lines() {
-        let mut fields = line.splitn(3, ':');
-        let (_, controllers, group) =
-            (fields.next(), fields.next().unwrap_or(""), fields.next().unwrap_or("/"));
-        let group = group.trim_start_matches('/');
-        if controllers.is_empty() {
-            paths.push(root.join(group).join("memory.events"));
-            paths.push(root.join("memory.events"));
-        } else if controllers.split(',').any(|name| name == "memory") {
-            paths.push(root.join("memory").join(group).join("memory.oom_control"));
-            paths.push(root.join("memory").join("memory.oom_control"));
-        }
+impl MemoryKills {
+    pub(super) fn start() -> MemoryKills {
+        MemoryKills { counted: memory::kills(), open: Vec::new() }
     }
-    paths
-}
 
-fn parse(text: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+    /// Notices new kills; to be called every now and then.
+    pub(super) fn look(&mut self) {
+        self.note(memory::kills(), Instant::now());
+    }
+
+    /// Whether a worker that was just found killed may account for one.
+    pub(super) fn claim(&mut self) -> bool {
+        self.look();
+        self.open.pop().is_some()
+    }
+
+    fn note(&mut self, count: Option<u64>, now: Instant) {
+        self.open.retain(|noticed| now.duration_since(*noticed) < WINDOW);
+        if let (Some(before), Some(after)) = (self.counted, count) {
+            self.open.extend((before..after).map(|_| now));
+        }
+        self.counted = count;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn both_versions_of_the_counter_are_read() {
-        assert_eq!(parse("low 0\nhigh 0\nmax 3\noom 2\noom_kill 1\noom_group_kill 0\n"), Some(1));
-        assert_eq!(parse("oom_kill_disable 0\nunder_oom 0\noom_kill 4\n"), Some(4));
-        assert_eq!(parse("oom_kill_disable 0\n"), None);
+    fn kills(count: Option<u64>) -> MemoryKills {
+        MemoryKills { counted: count, open: Vec::new() }
     }
 
     #[test]
-    fn the_counter_is_looked_for_in_our_own_group_first() {
-        let paths = candidates("5:cpu,memory:/job_7\n0::/user.slice\n");
-        assert_eq!(paths[0], Path::new("/sys/fs/cgroup/memory/job_7/memory.oom_control"));
-        assert_eq!(paths[2], Path::new("/sys/fs/cgroup/user.slice/memory.events"));
+    fn one_kill_accounts_for_one_death() {
+        let now = Instant::now();
+        let mut kills = kills(Some(4));
+        kills.note(Some(5), now);
+        assert_eq!(kills.open.len(), 1);
+        kills.open.pop();
+        kills.note(Some(5), now);
+        assert!(kills.open.is_empty(), "the second worker was killed by somebody else");
+    }
+
+    #[test]
+    fn a_kill_of_long_ago_was_somebody_elses() {
+        let now = Instant::now();
+        let mut kills = kills(Some(0));
+        kills.note(Some(1), now);
+        kills.note(Some(1), now + WINDOW);
+        assert!(kills.open.is_empty());
+    }
+
+    #[test]
+    fn without_a_count_nobody_is_accused() {
+        let now = Instant::now();
+        let mut kills = kills(None);
+        kills.note(Some(7), now);
+        assert!(kills.open.is_empty(), "what was counted before we looked");
+        kills.note(None, now);
+        kills.note(Some(9), now);
+        assert!(kills.open.is_empty());
     }
 }

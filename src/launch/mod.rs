@@ -20,6 +20,7 @@ use crate::rundir::RunDir;
 
 pub use local::Local;
 pub use progress::Progress;
+pub use signals::{end_at_once_until_launched, signals_to_stop};
 pub use slots::Slots;
 pub use standing::{Standing, standing};
 

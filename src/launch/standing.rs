@@ -26,7 +26,7 @@ pub fn standing(run: &RunDir) -> Result<Standing, RunDirError> {
     Ok(match status.state {
         State::Done => Standing::Done,
         State::Failed | State::Diverged => Standing::Failed(Box::new(status)),
-        State::Running if owner_is_alive(&status) => Standing::Held(Box::new(status)),
+        State::Running if owner_is_alive(run, &status) => Standing::Held(Box::new(status)),
         State::Running | State::Planned | State::Submitted | State::Interrupted | State::Paused => {
             Standing::Pending
         }

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
 
 use super::End;
 use crate::rundir::{Held, Process, RunDir, RunDirError, RunLock, State, Status};
@@ -32,7 +32,8 @@ pub(super) struct Death<'a> {
     pub(super) last_error: Option<String>,
     /// The launcher had asked this worker to stop, or killed it.
     pub(super) asked: bool,
-    pub(super) memory_ran_out: bool,
+    /// Why memory is to blame, if it is.
+    pub(super) shortage: Option<String>,
     pub(super) lived: Duration,
     /// Step at which the attempt before was killed unasked.
     pub(super) killed_before: Option<u64>,
@@ -57,15 +58,21 @@ pub(super) fn judge(death: &Death<'_>) -> Verdict {
         return verdict;
     }
     match (death.exit.code(), death.exit.signal()) {
-        (Some(code::DONE), _) => written(death, End::Failed, "the worker ended without finishing"),
         (Some(code::STORAGE), _) => written(death, End::Storage, "storage error"),
         (Some(code::INTERRUPTED | code::KILLED), _) => written(death, End::Interrupted, "interrupted"),
+        (None, Some(SIGINT | SIGTERM | SIGHUP | SIGUSR1 | SIGUSR2 | SIGQUIT | SIGXCPU)) => {
+            written(death, End::Interrupted, "ended by a signal before its first checkpoint")
+        }
+        _ if death.shortage.is_some() => Verdict {
+            end: End::Failed,
+            error: death.shortage.clone(),
+            write: Some(State::Failed),
+            killed_at: None,
+        },
+        (Some(code::DONE), _) => written(death, End::Failed, "the worker ended without finishing"),
         (Some(code::PANIC), _) => written(death, End::Failed, "the worker panicked"),
         (Some(other), _) => refused(death, other),
         (None, Some(SIGKILL)) => killed(death),
-        (None, Some(SIGINT | SIGTERM | SIGHUP | SIGUSR1)) => {
-            written(death, End::Interrupted, "ended by a signal before its first checkpoint")
-        }
         (None, signal) => {
             let signal = signal.unwrap_or_default();
             let name = signal_hook::low_level::signal_name(signal).unwrap_or("an unknown signal");
@@ -94,16 +101,6 @@ fn own_words(death: &Death<'_>) -> Option<Verdict> {
 fn killed(death: &Death<'_>) -> Verdict {
     if death.asked {
         return written(death, End::Interrupted, "killed on request");
-    }
-    if death.memory_ran_out {
-        let error = "out of memory: the kernel killed the worker; a smaller training.batch_size, a larger \
-                     training.gradient_accumulation or fewer runtime.jobs need less";
-        return Verdict {
-            end: End::Failed,
-            error: Some(error.to_owned()),
-            write: Some(State::Failed),
-            killed_at: None,
-        };
     }
     let step = death.status.map_or(0, |status| status.step);
     let settled = death.lived >= SETTLED;
@@ -160,7 +157,7 @@ pub(super) fn record(
     };
     if status.owner.pid != pid {
         // It died before its first word: this attempt is in the file under the owner of the one before.
-        status.attempt = attempts_before + 1;
+        status.attempt = attempts_before.saturating_add(1);
         status.owner = Process { pid, pid_started: None, ..Process::current() };
     }
     status.state = state;
@@ -188,7 +185,7 @@ mod tests {
             status,
             last_error: Some("last line".to_owned()),
             asked: false,
-            memory_ran_out: false,
+            shortage: None,
             lived: Duration::from_secs(60),
             killed_before: None,
         }
@@ -228,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_silent_death_is_judged_by_its_signal() {
-        for signal in [SIGKILL, SIGINT, SIGTERM, SIGHUP, SIGUSR1] {
+        for signal in [SIGKILL, SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGXCPU] {
             assert_eq!(judge(&death(signal, None)).end, End::Interrupted, "signal {signal}");
         }
         for (signal, name) in [(6, "SIGABRT"), (11, "SIGSEGV"), (4, "SIGILL"), (7, "SIGBUS")] {
@@ -240,9 +237,14 @@ mod tests {
 
     #[test]
     fn a_kill_for_memory_is_a_failure() {
-        let verdict = judge(&Death { memory_ran_out: true, ..death(SIGKILL, None) });
-        assert_eq!(verdict.end, End::Failed);
-        assert!(verdict.error.unwrap().starts_with("out of memory"));
+        let shortage = Some("out of memory: …".to_owned());
+        for signal in [SIGKILL, 6] {
+            let verdict = judge(&Death { shortage: shortage.clone(), ..death(signal, None) });
+            assert_eq!((verdict.end, verdict.write), (End::Failed, Some(State::Failed)));
+            assert_eq!(verdict.error, shortage);
+        }
+        let stopped = judge(&Death { shortage, ..death(code::INTERRUPTED << 8, None) });
+        assert_eq!(stopped.end, End::Interrupted);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! One worker process: started in its own process group, watched, ended.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -10,8 +10,10 @@ use std::time::Instant;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
-use super::{Job, LaunchError, memory_kill};
-use crate::rundir::text::printable;
+use super::{Job, LaunchError};
+use crate::config;
+use crate::guard::{self, printable};
+use crate::memory::{self, Cause, Room};
 use crate::rundir::{Disk, RunDir, RunDirError, Status, files};
 
 /// How to start a worker: the program and what comes before the directory.
@@ -34,7 +36,8 @@ pub(super) struct WorkerProcess {
     /// Attempts before this one.
     pub(super) attempts_before: u32,
     stderr_start: u64,
-    memory_kills: Option<u64>,
+    /// Most memory it held when last looked at.
+    held: Option<u64>,
 }
 
 impl WorkerProcess {
@@ -51,8 +54,9 @@ impl WorkerProcess {
         let stderr = open_log(&stderr_path)?;
         let stderr_start = stderr.metadata().map_err(|source| io_error("read", &stderr_path, source))?.len();
         let before = Status::read(&job.run).ok().flatten();
-        let memory_kills = memory_kill::count();
-        let mut child = Command::new(&command.program)
+        let mut child = Command::new(&command.program);
+        die_with_this_thread(&mut child);
+        let mut child = child
             .args(&command.arguments)
             .arg(job.run.path())
             .arg("--threads")
@@ -77,7 +81,7 @@ impl WorkerProcess {
             killed_before: before.as_ref().and_then(|status| status.killed_at),
             attempts_before: before.map_or(0, |status| status.attempt),
             stderr_start,
-            memory_kills,
+            held: None,
         })
     }
 
@@ -101,14 +105,26 @@ impl WorkerProcess {
         self.child.wait().map_err(|source| LaunchError::System { action: "wait for a worker", source })
     }
 
-    /// Whether the kernel killed something for memory since this worker started.
-    pub(super) fn memory_ran_out(&self) -> bool {
-        matches!((self.memory_kills, memory_kill::count()), (Some(before), Some(now)) if now > before)
+    /// Looks at its memory; to be called every now and then.
+    pub(super) fn look(&mut self) {
+        self.held = memory::peak_of(self.pid()).or(self.held);
     }
 
     /// The last thing this attempt had to say on stderr.
     pub(super) fn last_error_line(&self, run: &RunDir) -> Option<String> {
-        last_line(&run.stderr_path(), self.stderr_start)
+        last_line(&tail(&run.stderr_path(), self.stderr_start)?)
+    }
+
+    /// Why memory is to blame for its death, if it is: the kernel killed it for that, or it said so and died.
+    pub(super) fn shortage(&self, run: &RunDir, killed_by_kernel: bool) -> Option<String> {
+        let cause = if killed_by_kernel {
+            Cause::Killed(self.held)
+        } else {
+            Cause::Refused(memory::recognise(&tail(&run.stderr_path(), self.stderr_start)?)?)
+        };
+        // A configuration that cannot be read says nothing about the memory it would need.
+        let config = config::read_run_config(&run.config_path()).ok();
+        Some(memory::explain(cause, Room::afterwards(), config.as_ref()))
     }
 }
 
@@ -131,24 +147,52 @@ fn raw(pid: u32) -> Pid {
     i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap_or(Pid::INIT)
 }
 
+/// Has the kernel end the worker when this thread ends, from before the worker's first instruction: one that hangs
+/// while its libraries are loaded, or was stopped there, cannot look after itself.
+fn die_with_this_thread(command: &mut Command) {
+    #[cfg(target_os = "linux")]
+    {
+        let launcher = rustix::process::getpid();
+        let arrange = move || {
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            // Had it died before that call, nobody would tell.
+            if rustix::process::getppid() == Some(launcher) {
+                Ok(())
+            } else {
+                Err(io::Error::from(rustix::io::Errno::SRCH))
+            }
+        };
+        // SAFETY: between fork and exec the closure makes two system calls and neither allocates nor locks.
+        unsafe {
+            command.pre_exec(arrange);
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = command;
+}
+
 fn open_log(path: &Path) -> Result<File, LaunchError> {
-    OpenOptions::new().create(true).append(true).open(path).map_err(|source| io_error("open", path, source))
+    Ok(files::open_log(path)?)
 }
 
 fn io_error(action: &'static str, path: &Path, source: std::io::Error) -> LaunchError {
     RunDirError::Io { action, path: path.to_path_buf(), source }.into()
 }
 
-/// The last error, or else the last line that says something: our own errors have help below them, and
-/// Rust ends a panic with a note about backtraces.
-fn last_line(path: &Path, from: u64) -> Option<String> {
-    const TAIL: u64 = 16 << 10;
-    let mut file = File::open(path).ok()?;
+/// The end of a log, from a place on. libtorch prints many lines about where it was.
+fn tail(path: &Path, from: u64) -> Option<String> {
+    const TAIL: u64 = 256 << 10;
+    let mut file = guard::open(path).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(from.max(length.saturating_sub(TAIL)))).ok()?;
     let mut bytes = Vec::new();
     file.take(TAIL).read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The last error, or else the last line that says something: our own errors have help below them, and
+/// Rust ends a panic with a note about backtraces.
+fn last_line(text: &str) -> Option<String> {
     let lines = || text.lines().rev().map(str::trim);
     let error = lines().find_map(|line| line.strip_prefix("error: "));
     let line = error.or_else(|| lines().find(|line| !line.is_empty() && !line.starts_with("note: ")))?;
@@ -164,12 +208,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("stderr.log");
         std::fs::write(&path, "an earlier attempt\n").unwrap();
-        assert_eq!(last_line(&path, 19), None);
+        let last_line = |from| last_line(&tail(&path, from).unwrap());
+        assert_eq!(last_line(19), None);
         let panic = "an earlier attempt\nthread 'main' panicked at src/x.rs:1:2:\nno \x1b[1msuch tensor\nnote: run with `RUST_BACKTRACE=1`\n\n";
         std::fs::write(&path, panic).unwrap();
-        assert_eq!(last_line(&path, 19).as_deref(), Some("no \u{fffd}[1msuch tensor"));
+        assert_eq!(last_line(19).as_deref(), Some(r"no \u{1b}[1msuch tensor"));
         std::fs::write(&path, "error: no images\n  set in a.toml:3\n  help: fetch them\n").unwrap();
-        assert_eq!(last_line(&path, 0).as_deref(), Some("no images"));
+        assert_eq!(last_line(0).as_deref(), Some("no images"));
     }
 
     #[test]

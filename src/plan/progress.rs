@@ -31,7 +31,7 @@ pub fn run_state(run: &RunDir) -> RunState {
     match Status::read(run) {
         Ok(None) => RunState { state: State::Planned, damage: None },
         Ok(Some(status)) => {
-            let dead = status.state == State::Running && !rundir::owner_is_alive(&status);
+            let dead = status.state == State::Running && !rundir::owner_is_alive(run, &status);
             RunState { state: if dead { State::Interrupted } else { status.state }, damage: None }
         }
         Err(error) => RunState { state: State::Interrupted, damage: Some(error.to_string()) },

@@ -12,7 +12,6 @@ pub(crate) mod load;
 pub(crate) mod metric;
 pub(crate) mod point;
 pub(crate) mod summary;
-pub(crate) mod terminal;
 
 mod gaps;
 mod pick;
@@ -23,6 +22,9 @@ mod stats;
 mod trust;
 mod varying;
 mod verdict;
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use series::Series;
 
 #[cfg(test)]
 mod fixture;

@@ -172,7 +172,7 @@ impl RunRow {
 /// The state to show. A run without a readable status goes on like an interrupted one where it left rows.
 fn state(status: Option<&Status>, dir: &RunDir) -> State {
     match status {
-        Some(status) if status.state == State::Running && !owner_is_alive(status) => State::Interrupted,
+        Some(status) if status.state == State::Running && !owner_is_alive(dir, status) => State::Interrupted,
         Some(status) => status.state,
         None if dir.metrics_path().is_file() => State::Interrupted,
         None => State::Planned,

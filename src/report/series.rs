@@ -9,8 +9,14 @@ use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder};
 
-/// Two million rows: far above any log of ours, far below what would exhaust the memory.
-const SIZE_LIMIT: u64 = 256 << 20;
+use crate::guard;
+
+/// Above a million rows of any log of ours.
+const SIZE_LIMIT: u64 = 128 << 20;
+/// Most values kept of one file, which take 16 bytes each: more than a log of [`SIZE_LIMIT`] has.
+const MAX_VALUES: usize = 16 << 20;
+/// Above the number of averages a run can have: each new row is compared with those of its step.
+const MAX_WEIGHTS: usize = 64;
 
 /// The rows of one CSV file whose first column is `step`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -39,14 +45,14 @@ pub(crate) struct SeriesRow {
 impl Series {
     /// Reads a whole file; a missing one is empty, one too large to be a log an error.
     pub(crate) fn read(path: &Path) -> io::Result<Self> {
-        let Some(mut file) = open(path)? else { return Ok(Self::default()) };
-        if file.metadata()?.len() > SIZE_LIMIT {
-            let reason = format!("it is larger than {} MiB, so it is no log of a run", SIZE_LIMIT >> 20);
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+        let Some(file) = open(path)? else { return Ok(Self::default()) };
+        match guard::read_at_most(&file, SIZE_LIMIT)? {
+            Some(bytes) => Ok(Self::parse(&bytes)),
+            None => {
+                let reason = format!("it is larger than {} MiB, so it is no log of a run", SIZE_LIMIT >> 20);
+                Err(io::Error::new(io::ErrorKind::FileTooLarge, reason))
+            }
         }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(Self::parse(&bytes))
     }
 
     /// Reads the header and the last rows that fit in a few kilobytes, whatever the file's length.
@@ -95,6 +101,9 @@ impl Series {
         loop {
             match reader.read_byte_record(&mut record) {
                 Ok(false) => break,
+                Ok(true) if series.rows.len() * series.columns.len().max(4) >= MAX_VALUES => {
+                    series.bad_rows += 1
+                }
                 Ok(true) => match series.row(&record, step_at, weights_at) {
                     Some(row) => series.rows.push(row),
                     None => series.bad_rows += 1,
@@ -125,8 +134,11 @@ impl Series {
             Some(at) => text(record, at)?.to_owned(),
             None => String::new(),
         };
-        let rises = self.rows.last().is_none_or(|last| step >= last.step)
-            && !self.rows.iter().rev().take_while(|row| row.step == step).any(|row| row.weights == weights);
+        let last = self.rows.last();
+        let of_this_step = || self.rows.iter().rev().take_while(|row| row.step == step).take(MAX_WEIGHTS);
+        let rises = last.is_none_or(|last| step >= last.step)
+            && !of_this_step().any(|row| row.weights == weights)
+            && of_this_step().count() < MAX_WEIGHTS;
         if !rises {
             return None;
         }
@@ -143,11 +155,10 @@ impl Series {
     }
 }
 
-/// Opens a log; `None` where there is none yet. A pipe in its place would block the reader for ever.
+/// Opens a log; `None` where there is none yet.
 fn open(path: &Path) -> io::Result<Option<File>> {
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => File::open(path).map(Some),
-        Ok(_) => Err(io::Error::other("not a regular file")),
+    match guard::open(path) {
+        Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

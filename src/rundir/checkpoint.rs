@@ -123,7 +123,7 @@ pub fn verify(fs: &dyn Fs, path: &Path, owner: Option<&Owner>) -> Result<Checkpo
     let manifest = Manifest::read(fs, path)?;
     if owner.is_some_and(|owner| *owner != manifest.owner) {
         let reason = format!("it belongs to run {} seed {}", manifest.owner.run_id, manifest.owner.seed);
-        return Err(RunDirError::malformed(path, super::text::printable(&reason)));
+        return Err(RunDirError::malformed(path, crate::guard::printable(&reason)));
     }
     manifest.verify_files(fs, path)?;
     Ok(Checkpoint { step: manifest.step, path: path.to_path_buf(), manifest })
@@ -146,23 +146,21 @@ pub fn latest_verified(fs: &dyn Fs, run: &RunDir, owner: Option<&Owner>) -> Resu
     Ok(latest)
 }
 
-/// Deletes old checkpoints after a save: the newest `keep` (at least one) and every step in `protect` (the
-/// best, pinned ones) stay, and so does whatever a manifest of ours does not fully account for. Returns
-/// the steps deleted.
+/// Deletes old checkpoints: the newest `keep` (at least one) and every step in `protect` (the best, pinned
+/// ones) stay, and so does whatever a manifest of ours does not fully account for. Nothing goes unless the
+/// newest is good to its last byte. Returns the steps deleted.
 pub fn rotate(fs: &dyn Fs, run: &RunDir, keep: usize, protect: &[u64]) -> Result<Vec<u64>, RunDirError> {
+    let readable = |(step, path): (u64, PathBuf)| Some((step, Manifest::read(fs, &path).ok()?, path));
+    let mut all: Vec<_> = list(fs, run)?.into_iter().rev().filter_map(readable).collect();
+    let may_go = |all: &[(u64, Manifest, PathBuf)]| -> Vec<(u64, Manifest, PathBuf)> {
+        all.iter().skip(keep.max(1)).filter(|(step, ..)| !protect.contains(step)).cloned().collect()
+    };
+    while !may_go(&all).is_empty() && verify(fs, &all[0].2, None).is_err() {
+        all.remove(0);
+    }
     let mut deleted = Vec::new();
-    let mut kept = 0;
-    for (step, path) in list(fs, run)?.into_iter().rev() {
-        // The newest must be good to its last byte before anything older may go.
-        let readable = if kept == 0 {
-            verify(fs, &path, None).map(|checkpoint| checkpoint.manifest)
-        } else {
-            Manifest::read(fs, &path)
-        };
-        let Ok(manifest) = readable else { continue };
-        if kept < keep.max(1) {
-            kept += 1;
-        } else if !protect.contains(&step) && delete(fs, &path, &manifest)? {
+    for (step, manifest, path) in may_go(&all) {
+        if delete(fs, &path, &manifest)? {
             deleted.push(step);
         }
     }
@@ -186,6 +184,8 @@ pub(super) fn delete(fs: &dyn Fs, path: &Path, manifest: &Manifest) -> Result<bo
     }
     let temporary = path.with_file_name(format!("{TEMPORARY}{}", step_name(manifest.step)));
     files::rename(fs, path, &temporary)?;
+    // Without this a power cut may undo the rename and keep the deletions.
+    files::sync_dir(fs, files::parent_of(path))?;
     for name in names {
         files::remove_file(fs, &temporary.join(name))?;
     }

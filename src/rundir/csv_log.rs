@@ -14,6 +14,9 @@ use super::RunDirError;
 use super::files;
 use super::fs::{Fs, FsFile, Kind};
 
+/// Five million rows: a longer file must not fill the memory.
+const SIZE_LIMIT: u64 = 512 << 20;
+
 /// One cell of a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cell<'a> {
@@ -207,7 +210,6 @@ impl<'a> CsvLog<'a> {
         }
         if !later.is_empty() {
             self.file.set_len(mark.bytes).map_err(|source| RunDirError::io("shorten", &self.path, source))?;
-            files::sync_file(self.file.as_ref(), &self.path)?;
         }
         self.hasher = blake3::Hasher::new();
         self.hasher.update(prefix);
@@ -253,7 +255,7 @@ impl<'a> CsvLog<'a> {
         let found = String::from_utf8_lossy(&start[..read]);
         Err(RunDirError::Header {
             path: self.path.clone(),
-            found: super::text::printable(found.lines().next().unwrap_or_default()),
+            found: crate::guard::printable(found.lines().next().unwrap_or_default()),
             expected: self.header.trim_end().to_owned(),
         })
     }
@@ -270,8 +272,12 @@ impl<'a> CsvLog<'a> {
         let mut content = Vec::new();
         self.file
             .seek(SeekFrom::Start(0))
-            .and_then(|_| self.file.read_to_end(&mut content))
+            .and_then(|_| (&mut self.file).take(SIZE_LIMIT + 1).read_to_end(&mut content))
             .map_err(|source| RunDirError::io("read", &self.path, source))?;
+        if content.len() as u64 > SIZE_LIMIT {
+            let reason = format!("larger than {} MiB, so it is no log of a run", SIZE_LIMIT >> 20);
+            return Err(RunDirError::malformed(&self.path, reason));
+        }
         Ok(content)
     }
 }

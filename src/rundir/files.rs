@@ -5,11 +5,13 @@
 //! pages, so a second success would mean nothing.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::RunDirError;
-use super::fs::{Fs, FsFile, Kind};
+use super::fs::{Disk, Fs, FsFile, Kind};
+use crate::guard;
 
 /// Replaces a file so that a kill or a power cut leaves the old content or the new one: temporary file in
 /// the same folder, fsync, rename, fsync of the folder. One writer at a time per path (hold the lock).
@@ -113,9 +115,16 @@ pub fn open(fs: &dyn Fs, path: &Path) -> Result<Option<Box<dyn FsFile>>, RunDirE
 /// Why a file cannot be opened: something else stands under its name, or the system refuses.
 pub(super) fn unusable(fs: &dyn Fs, action: &'static str, path: &Path, source: io::Error) -> RunDirError {
     match fs.entry(path) {
-        Ok(found) if found.kind != Kind::File => RunDirError::malformed(path, "not a regular file"),
+        Ok(found) if found.kind != Kind::File => {
+            RunDirError::malformed(path, "not a regular file; move it away to go on")
+        }
         _ => RunDirError::io(action, path, source),
     }
+}
+
+/// Opens a log for appending, and creates what is missing.
+pub fn open_log(path: &Path) -> Result<File, RunDirError> {
+    guard::append_or_create(path).map_err(|source| unusable(&Disk, "open", path, source))
 }
 
 /// Makes a folder's entries durable: a rename or a new file survives a power cut only after this.

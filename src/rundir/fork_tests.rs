@@ -6,13 +6,15 @@ use std::os::unix::fs::MetadataExt;
 use super::*;
 use crate::rundir::{Best, Disk, ExperimentDir, Journal, Latest, Retention};
 
+const ALL: Retention<'static> = Retention { keep: 9, pinned: &[] };
+
 fn owner(id: &str) -> Owner {
     Owner { run_id: id.to_owned(), seed: 3 }
 }
 
 /// A run with a row a step, checkpoints at 2, 4 and 6, and a row that only the log knows.
 fn trained(run: &RunDir) -> Vec<Checkpoint> {
-    let (mut journal, _) = Journal::open(&Disk, run, owner("short"), 1).unwrap();
+    let (mut journal, _) = Journal::open(&Disk, run, owner("short"), 1, ALL).unwrap();
     let mut saved = vec![];
     for step in 1..=7_u64 {
         let mut row = vec![crate::rundir::Cell::Missing; 11];
@@ -21,8 +23,7 @@ fn trained(run: &RunDir) -> Vec<Checkpoint> {
         if step % 2 == 0 {
             let best = Some(Best { step: 2, value: 0.5, metric: None });
             let fill = |folder: &Path| fs::write(folder.join("model.safetensors"), format!("weights {step}"));
-            let retention = Retention { keep: 9, pinned: &[] };
-            saved.push(journal.save(step, best, retention, fill).unwrap());
+            saved.push(journal.save(step, best, fill).unwrap());
         }
     }
     fs::create_dir(run.samples_path()).unwrap();
@@ -69,7 +70,8 @@ fn the_new_run_goes_on_where_the_checkpoint_was() {
     let origin = Provenance::read(&target).unwrap().extended_from.unwrap();
     assert_eq!((origin.run.as_path(), origin.step), (source.path(), 4));
 
-    let (journal, Latest { checkpoint, damaged }) = Journal::open(&Disk, &target, owner("long"), 2).unwrap();
+    let (journal, Latest { checkpoint, damaged }) =
+        Journal::open(&Disk, &target, owner("long"), 2, ALL).unwrap();
     let found = checkpoint.unwrap();
     assert_eq!((found.step, damaged.len()), (4, 0));
     assert_eq!(found.manifest.files, saved[1].manifest.files);

@@ -14,7 +14,7 @@ use super::csv_log::{self, CsvLog};
 use super::fs::Fs;
 use super::{Best, ManifestMeta, Mark, Owner, RunDir, RunDirError};
 
-/// Which checkpoints stay when a new one is written, besides the new one and the best.
+/// Which checkpoints stay, besides the newest and the best.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention<'r> {
     /// So many of the newest, at least one.
@@ -23,12 +23,23 @@ pub struct Retention<'r> {
     pub pinned: &'r [u64],
 }
 
+impl Retention<'_> {
+    /// Deletes what may go once `newest` is there.
+    fn apply(&self, fs: &dyn Fs, run: &RunDir, newest: &Checkpoint) -> Result<(), RunDirError> {
+        let best = newest.manifest.best.map(|best| best.step);
+        let protect: Vec<u64> =
+            best.into_iter().chain([newest.step]).chain(self.pinned.iter().copied()).collect();
+        checkpoint::rotate(fs, run, self.keep, &protect).map(drop)
+    }
+}
+
 /// The open logs of a run, and the right to write its checkpoints (hold the run's lock).
 #[derive(Debug)]
 pub struct Journal<'a> {
     fs: &'a dyn Fs,
     run: &'a RunDir,
     owner: Owner,
+    retention: Retention<'a>,
     /// `metrics.csv`.
     pub metrics: CsvLog<'a>,
     /// `timing.csv`.
@@ -47,10 +58,14 @@ impl<'a> Journal<'a> {
         run: &'a RunDir,
         owner: Owner,
         attempt: u32,
+        retention: Retention<'a>,
     ) -> Result<(Journal<'a>, Latest), RunDirError> {
-        // A kill between the last checkpoint and the end leaves what no later save would remove.
+        // A kill after the last save leaves what no later save would remove.
         checkpoint::remove_leftovers(fs, run)?;
         let latest = checkpoint::latest_verified(fs, run, Some(&owner))?;
+        if let (Some(newest), []) = (&latest.checkpoint, latest.damaged.as_slice()) {
+            retention.apply(fs, run, newest)?;
+        }
         let marks = latest.checkpoint.as_ref().map(|found| &found.manifest.logs);
         let open = |path: PathBuf, header: &[&str]| {
             let mark = marks.and_then(|marks| marks.get(&name_of(&path)));
@@ -60,6 +75,7 @@ impl<'a> Journal<'a> {
             fs,
             run,
             owner,
+            retention,
             metrics: open(run.metrics_path(), METRICS_HEADER)?,
             timing: open(run.timing_path(), TIMING_HEADER)?,
             eval: open(run.eval_path(), EVAL_HEADER)?,
@@ -68,13 +84,12 @@ impl<'a> Journal<'a> {
         Ok((journal, latest))
     }
 
-    /// Rows to the disk, then the checkpoint that remembers where they ended, then what `retention` lets go.
+    /// Rows to the disk, then the checkpoint that remembers where they ended, then the oldest ones go.
     /// An error ends the run: the last good checkpoint is there, and nothing is tried twice.
     pub fn save<E>(
         &mut self,
         step: u64,
         best: Option<Best>,
-        retention: Retention<'_>,
         fill: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<Checkpoint, RunDirError>
     where
@@ -82,10 +97,7 @@ impl<'a> Journal<'a> {
     {
         let meta = ManifestMeta { owner: self.owner.clone(), logs: self.marks()?, best };
         let saved = checkpoint::save(self.fs, self.run, step, meta, fill)?;
-        let best = best.map(|best| best.step);
-        let protect: Vec<u64> =
-            best.into_iter().chain([step]).chain(retention.pinned.iter().copied()).collect();
-        checkpoint::rotate(self.fs, self.run, retention.keep, &protect)?;
+        self.retention.apply(self.fs, self.run, &saved)?;
         Ok(saved)
     }
 

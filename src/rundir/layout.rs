@@ -24,7 +24,7 @@
 use std::path::{Path, PathBuf};
 
 use super::RunDirError;
-use super::text::printable;
+use crate::guard::printable;
 
 const SEED_PREFIX: &str = "seed-";
 

@@ -86,7 +86,7 @@ pub struct Manifest {
 impl Manifest {
     /// Bytes of all files together.
     pub fn total_bytes(&self) -> u64 {
-        self.files.values().map(|file| file.bytes).sum()
+        self.files.values().fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
 
     /// Forces every file of the folder to the disk, hashes it, and writes the manifest beside them.
@@ -100,7 +100,7 @@ impl Manifest {
         for name in files::names_in(fs, folder)? {
             let path = folder.join(&name);
             let Some(name) = name.to_str().filter(|name| layout::is_safe_name(name)) else {
-                return Err(RunDirError::Name { name: super::text::printable(&name.to_string_lossy()) });
+                return Err(RunDirError::Name { name: crate::guard::printable(&name.to_string_lossy()) });
             };
             let file = fs.open(&path).map_err(|source| files::unusable(fs, "read", &path, source))?;
             files::sync_file(file.as_ref(), &path)?;
@@ -122,8 +122,19 @@ impl Manifest {
     pub(super) fn read(fs: &dyn Fs, folder: &Path) -> Result<Manifest, RunDirError> {
         let path = folder.join(MANIFEST_NAME);
         let damaged = |reason: &str| Err(RunDirError::malformed(&path, reason));
+        // What a link leads to is not this run's, and nothing may be deleted there.
+        if fs.entry(folder).is_ok_and(|found| found.kind != Kind::Folder) {
+            return Err(RunDirError::malformed(folder, "it is not a folder"));
+        }
         let Some(text) = files::read_text(fs, &path, SIZE_LIMIT)? else { return damaged("it is missing") };
-        let manifest: Manifest = format::parse(&path, &text, "manifest", MANIFEST_FORMAT)?;
+        Manifest::parse(folder, &text)
+    }
+
+    /// As [`Manifest::read`], of a text.
+    pub(crate) fn parse(folder: &Path, text: &str) -> Result<Manifest, RunDirError> {
+        let path = folder.join(MANIFEST_NAME);
+        let damaged = |reason: &str| Err(RunDirError::malformed(&path, reason));
+        let manifest: Manifest = format::parse(&path, text, "manifest", MANIFEST_FORMAT)?;
         let is_hash = manifest.blake3.len() == NO_HASH.len() && manifest.blake3 != NO_HASH;
         let blank = text.replace(&manifest.blake3, NO_HASH);
         if !is_hash || blake3::hash(blank.as_bytes()).to_hex().as_str() != manifest.blake3 {
@@ -134,9 +145,18 @@ impl Manifest {
             return damaged("it belongs to another step");
         }
         if let Some(name) = manifest.files.keys().find(|name| !layout::is_safe_name(name)) {
-            return damaged(&format!("it lists \"{}\"", super::text::printable(name)));
+            return damaged(&format!("it lists \"{}\"", crate::guard::printable(name)));
         }
         Ok(manifest)
+    }
+
+    /// The text with the hash that its content has, where it has the form of a manifest: as a forger would.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn resealed(text: &str) -> Option<String> {
+        let manifest: Manifest = serde_json::from_str(text).ok()?;
+        let blank = text.replace(&manifest.blake3, NO_HASH);
+        let seal = blake3::hash(blank.as_bytes()).to_hex();
+        Some(blank.replace(NO_HASH, seal.as_str()))
     }
 
     /// Checks every file's size and hash.

@@ -25,7 +25,6 @@ pub mod provenance;
 mod prune;
 pub mod status;
 pub mod summary;
-pub mod text;
 mod walk;
 pub mod weights;
 

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
+
+/// Above the number of keys there are.
+const MAX_KEYS: usize = 1000;
 
 /// Dotted keys with values, in order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,6 +32,9 @@ impl<'de> Deserialize<'de> for Overrides {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Overrides, A::Error> {
                 let mut pairs = Vec::new();
                 while let Some(pair) = map.next_entry()? {
+                    if pairs.len() == MAX_KEYS {
+                        return Err(A::Error::custom(format!("more than {MAX_KEYS} swept keys")));
+                    }
                     pairs.push(pair);
                 }
                 Ok(Overrides(pairs))

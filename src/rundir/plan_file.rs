@@ -3,13 +3,18 @@
 //! In: the file. Out: [`Recorded`] variants in their order, and how many entries were none. A variant that damage
 //! has hit does not hide the others. The `plan` station writes the file; `report` and `check` read it.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::Path;
+
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::format::{self, PLAN_FORMAT};
+use super::layout::is_safe_name;
 use super::{Disk, ExperimentDir, Overrides, RunDirError, files};
 
-/// Far above a plan of 10,000 variants.
-const SIZE_LIMIT: u64 = 1 << 28;
+/// Four times a plan of 10,000 variants; what is read takes several times as much memory.
+const SIZE_LIMIT: u64 = 32 << 20;
 
 /// One variant as the file has it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -61,40 +66,83 @@ pub struct PlanFile {
     pub lost: usize,
 }
 
+/// The variants that can be read, one at a time: a file of nothing but damage must not fill the memory.
+#[derive(Default)]
+struct Entries {
+    variants: Vec<Recorded>,
+    lost: usize,
+}
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// A variant, or something that damage made of one.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Entry {
+            Variant(Recorded),
+            Other(IgnoredAny),
+        }
+
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of variants")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Entries, A::Error> {
+                let mut entries = Entries::default();
+                while let Some(entry) = list.next_element()? {
+                    match entry {
+                        Entry::Variant(variant) if variant.has_folder_of_its_own() => {
+                            entries.variants.push(variant);
+                        }
+                        Entry::Variant(_) | Entry::Other(_) => entries.lost += 1,
+                    }
+                }
+                Ok(entries)
+            }
+        }
+        deserializer.deserialize_seq(List)
+    }
+}
+
+impl Recorded {
+    /// Whether the name can be the folder of this variant: one with a path in it would lead out of the experiment.
+    fn has_folder_of_its_own(&self) -> bool {
+        is_safe_name(&self.name) && !self.id.is_empty() && self.name.ends_with(&self.id)
+    }
+}
+
 impl PlanFile {
     /// Reads an experiment's plan; `None` where it has none.
     ///
     /// # Errors
     /// The file is damaged as a whole, newer, or cannot be read.
     pub fn read(experiment: &ExperimentDir) -> Result<Option<PlanFile>, RunDirError> {
-        /// A variant, or something that is none.
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Entry {
-            Variant(Recorded),
-            Other(serde::de::IgnoredAny),
-        }
+        let path = experiment.plan_path();
+        let text = files::read_text(&Disk, &path, SIZE_LIMIT)?;
+        text.map(|text| PlanFile::parse(&path, &text)).transpose()
+    }
+
+    /// The content of the file at `path`, which errors name.
+    ///
+    /// # Errors
+    /// It is damaged as a whole, or newer.
+    pub fn parse(path: &Path, text: &str) -> Result<PlanFile, RunDirError> {
         #[derive(Deserialize)]
         struct File {
             #[serde(default)]
             experiment: String,
             #[serde(default)]
             varying: Vec<String>,
-            variants: Vec<Entry>,
+            variants: Entries,
         }
 
-        let path = experiment.plan_path();
-        let Some(text) = files::read_text(&Disk, &path, SIZE_LIMIT)? else { return Ok(None) };
-        let File { experiment, varying, variants: entries } =
-            format::parse(&path, &text, "plan", PLAN_FORMAT)?;
-        let count = entries.len();
-        let readable = entries.into_iter().filter_map(|entry| match entry {
-            Entry::Variant(variant) => Some(variant),
-            Entry::Other(_) => None,
-        });
-        let variants: Vec<Recorded> = readable.collect();
-        let lost = count - variants.len();
-        Ok(Some(PlanFile { format: PLAN_FORMAT, experiment, varying, variants, lost }))
+        let File { experiment, varying, variants: Entries { variants, lost } } =
+            format::parse(path, text, "plan", PLAN_FORMAT)?;
+        Ok(PlanFile { format: PLAN_FORMAT, experiment, varying, variants, lost })
     }
 
     /// Replaces the plan of an experiment, whose folder must exist and whose lock be held.

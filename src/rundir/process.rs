@@ -1,4 +1,4 @@
-//! Which process owns a folder, told apart from a later one with the same number.
+//! Which process owns a folder, told apart from a later one with the same number and from another container's.
 //!
 //! In: nothing, or a record read from a file. Out: whether that very process still lives.
 
@@ -21,6 +21,10 @@ pub struct Process {
     /// Start time in clock ticks since boot; absent where the system does not tell.
     #[serde(default)]
     pub pid_started: Option<u64>,
+    /// In which numbering of processes `pid` counts: containers on one machine have their own. Absent where the
+    /// system has only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid_namespace: Option<u64>,
 }
 
 impl Process {
@@ -32,29 +36,37 @@ impl Process {
             host: host().to_owned(),
             boot_id: boot_id().to_owned(),
             pid_started: stat(pid).map(|stat| stat.started),
+            pid_namespace: pid_namespace(),
         }
     }
 
-    /// Whether the record was made on this machine (or container).
+    /// Whether its number means the same process here: this machine under whatever name, and the same container.
     pub fn is_local(&self) -> bool {
-        self.host == host()
+        let same_machine = self.host == host() || !boot_id().is_empty() && self.boot_id == boot_id();
+        same_machine && !self.is_contained()
     }
 
-    /// Whether it lives, for a process of this host; `None` where only its own host could tell.
+    /// Whether it lives, for a process of this host; `None` where only its own host or container could tell.
     pub fn is_alive(&self) -> Option<bool> {
         if self.pid == 0 {
+            return Some(false);
+        }
+        if self.host == host() && self.boot_id != boot_id() {
             return Some(false);
         }
         if !self.is_local() {
             return None;
         }
-        if self.boot_id != boot_id() {
-            return Some(false);
-        }
         Some(match self.pid_started {
             Some(started) => stat(self.pid).is_some_and(|now| now.started == started && now.state != 'Z'),
             None => answers(self.pid),
         })
+    }
+
+    /// Whether it counts in another container's numbers.
+    fn is_contained(&self) -> bool {
+        let (recorded, here) = (self.pid_namespace, pid_namespace());
+        recorded.is_some() && here.is_some() && recorded != here
     }
 }
 
@@ -70,6 +82,15 @@ fn boot_id() -> &'static str {
         std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .map(|text| text.trim().to_owned())
             .unwrap_or_default()
+    })
+}
+
+/// The kernel's number for the set of processes that this one's number counts in: `pid:[4026531836]`.
+fn pid_namespace() -> Option<u64> {
+    static NAMESPACE: OnceLock<Option<u64>> = OnceLock::new();
+    *NAMESPACE.get_or_init(|| {
+        let link = std::fs::read_link("/proc/self/ns/pid").ok()?;
+        link.to_str()?.strip_prefix("pid:[")?.strip_suffix(']')?.parse().ok()
     })
 }
 
@@ -119,6 +140,29 @@ mod tests {
         assert_eq!(process.is_alive(), Some(false));
         process.host = "elsewhere".to_owned();
         assert_eq!(process.is_alive(), None);
+    }
+
+    #[test]
+    fn a_machine_that_was_renamed_knows_its_processes() {
+        if boot_id().is_empty() {
+            eprintln!("skipped: this system does not number its boots");
+            return;
+        }
+        let renamed = Process { host: "as-it-was-called".to_owned(), ..Process::current() };
+        assert!(renamed.is_local());
+        assert_eq!(renamed.is_alive(), Some(true));
+    }
+
+    #[test]
+    fn a_number_of_another_container_says_nothing_here() {
+        let Some(here) = pid_namespace() else {
+            eprintln!("skipped: this system has one numbering of processes");
+            return;
+        };
+        let elsewhere = Process { pid_namespace: Some(here + 1), ..Process::current() };
+        assert_eq!((elsewhere.is_local(), elsewhere.is_alive()), (false, None));
+        let unrecorded = Process { pid_namespace: None, ..Process::current() };
+        assert_eq!(unrecorded.is_alive(), Some(true), "records of earlier versions have none");
     }
 
     #[test]

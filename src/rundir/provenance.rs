@@ -2,7 +2,7 @@
 //!
 //! Equal bytes are promised for equal conditions; [`Attempt::difference`] says which condition changed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +72,7 @@ impl Attempt {
             attempt: 0,
             started: super::status::timestamp(chrono::Utc::now()),
             host: Process::current().host,
-            command: std::env::args().collect(),
+            command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             code_revision: env!("ABLATE_GIT_REVISION").to_owned(),
             code_dirty: env!("ABLATE_GIT_DIRTY") == "true",
@@ -115,9 +115,14 @@ impl Provenance {
     pub fn read(run: &RunDir) -> Result<Provenance, RunDirError> {
         let path = run.provenance_path();
         match files::read_text(&Disk, &path, SIZE_LIMIT)? {
-            Some(text) => format::parse(&path, &text, "provenance", PROVENANCE_FORMAT),
+            Some(text) => Provenance::parse(&path, &text),
             None => Ok(Provenance { format: PROVENANCE_FORMAT, attempts: vec![], extended_from: None }),
         }
+    }
+
+    /// As [`Provenance::read`], of a text; `path` is for messages alone.
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Provenance, RunDirError> {
+        format::parse(path, text, "provenance", PROVENANCE_FORMAT)
     }
 
     /// Replaces the record.

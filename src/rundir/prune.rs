@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::fs::Fs;
 use super::{Checkpoint, Retention, RunDir, RunDirError, checkpoint};
+use crate::guard::printable;
 
 /// What a pruning did, or would do.
 #[derive(Debug, Default, PartialEq)]
@@ -54,7 +55,7 @@ pub fn prune(
         } else if let Some(stranger) = checkpoint::stranger(fs, &found)? {
             let reason = format!(
                 "it holds {}, which its manifest does not name",
-                super::text::printable(&stranger.to_string_lossy())
+                printable(&stranger.to_string_lossy())
             );
             pruned.left_alone.push((found.path, reason));
         } else {

@@ -1,5 +1,7 @@
 //! `status.json`: where a run stands. Written by its worker, or by the launcher for a worker that died.
 
+use std::path::Path;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -124,7 +126,7 @@ impl Status {
         Status {
             format: STATUS_FORMAT,
             state: State::Running,
-            attempt: self.attempt + 1,
+            attempt: self.attempt.saturating_add(1),
             owner: Process::current(),
             started: Some(now),
             updated: now,
@@ -140,7 +142,12 @@ impl Status {
     pub fn read(run: &RunDir) -> Result<Option<Status>, RunDirError> {
         let path = run.status_path();
         let Some(text) = files::read_text(&Disk, &path, SIZE_LIMIT)? else { return Ok(None) };
-        format::parse(&path, &text, "status", STATUS_FORMAT).map(Some)
+        Status::parse(&path, &text).map(Some)
+    }
+
+    /// As [`Status::read`], of a text; `path` is for messages alone.
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Status, RunDirError> {
+        format::parse(path, text, "status", STATUS_FORMAT)
     }
 
     /// Writes a change of state: durable, replaced by rename. `updated` is set to now.

@@ -165,7 +165,7 @@ impl WeightsFile {
         network: impl IntoIterator<Item = (String, Vec<usize>)>,
     ) -> Result<(), WeightsError> {
         let misfit = |name: &str, problem: String| {
-            let (path, name) = (self.path.clone(), super::text::printable(name));
+            let (path, name) = (self.path.clone(), crate::guard::printable(name));
             Err(WeightsError::Misfit { path, name, problem })
         };
         let mut others = self.header.tensors();
@@ -197,6 +197,8 @@ fn follow(path: PathBuf) -> Result<(PathBuf, Option<String>), WeightsError> {
         return Ok((path, None));
     }
     if path.join(MANIFEST_NAME).is_file() {
+        // A name of the user's own making may lead to the checkpoint.
+        let path = path.canonicalize().map_err(|source| WeightsError::Io { path: path.clone(), source })?;
         return weights_of(checkpoint::verify(&Disk, &path, None)?);
     }
     let run = RunDir::at(&path);

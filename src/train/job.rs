@@ -164,7 +164,7 @@ impl Prepared {
                 tracing::info!(done, of, "decoding images");
             }
         };
-        let data = data::open_reporting(&config.data, &config.runtime.data_dir, &mut report)?;
+        let data = data::open_as_found(&config.data, &config.runtime.data_dir, &mut report)?;
         let data = Arc::new(data);
         for note in &data.notes {
             tracing::warn!(note, "data");

@@ -193,7 +193,7 @@ fn last_error(said: &mut File) -> Option<String> {
     said.take(1 << 20).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let line = text.lines().rev().find_map(|line| line.strip_prefix("error: "))?;
-    Some(crate::rundir::text::printable(&line.chars().take(300).collect::<String>()))
+    Some(crate::guard::printable(&line.chars().take(300).collect::<String>()))
 }
 
 fn name(precision: Precision) -> &'static str {

@@ -57,7 +57,8 @@ impl<'t, 'j> Trainer<'t, 'j> {
         evaluator: &'t Evaluator<'t>,
     ) -> Result<Self, Error> {
         let config = job.config;
-        let (journal, latest) = Journal::open(&Disk, job.run, job.owner.clone(), job.attempt)?;
+        let retention = Retention { keep: config.checkpoint.keep, pinned: &config.checkpoint.pin };
+        let (journal, latest) = Journal::open(&Disk, job.run, job.owner.clone(), job.attempt, retention)?;
         for (path, reason) in &latest.damaged {
             tracing::warn!(path = %path.display(), reason, "checkpoint is damaged; falling back");
         }
@@ -271,9 +272,7 @@ impl<'t, 'j> Trainer<'t, 'j> {
 
     fn save(&mut self) -> Result<(), Error> {
         let (state, config) = (&self.state, self.job.config);
-        let retention = Retention { keep: config.checkpoint.keep, pinned: &config.checkpoint.pin };
-        let journal = &mut self.recorder.journal;
-        journal.save(state.step, state.best, retention, |folder| state.save(config, folder))?;
+        self.recorder.journal.save(state.step, state.best, |folder| state.save(config, folder))?;
         self.saved = Some(state.step);
         Ok(())
     }

@@ -3,6 +3,8 @@
 mod config;
 mod corruption;
 #[cfg(feature = "torch")]
+mod corruption_runs;
+#[cfg(feature = "torch")]
 mod data;
 #[cfg(feature = "torch")]
 mod diffusers;
@@ -15,6 +17,8 @@ mod experiments;
 mod fetch;
 mod formats;
 mod house;
+#[cfg(feature = "torch")]
+mod keeping;
 #[cfg(feature = "torch")]
 mod precision;
 mod readme;

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{grid, printable};
+use super::grid;
 use crate::cli::experiment_args::environment;
 use crate::cli::failure::Failure;
-use crate::cli::output::print;
+use crate::cli::output::{print, warn};
 use crate::cli::run::make_paths_absolute;
 use crate::config::{self, Config, Difference, Experiment, Request};
+use crate::guard::printable;
 use crate::rundir::RunDir;
 use crate::rundir::provenance::{Attempt, Provenance};
 
@@ -119,7 +120,7 @@ fn side(path: &Path) -> Result<Side, Failure> {
     }
     let config = config::read_run_config(&run.config_path()).map_err(Failure::user)?;
     let attempts = Provenance::read(&run).map(|provenance| provenance.attempts).unwrap_or_else(|error| {
-        eprintln!("warning: {}", printable(&error.to_string()));
+        warn(&error);
         Vec::new()
     });
     Ok(Side { shown, config, is_run: true, attempt: attempts.into_iter().next_back() })

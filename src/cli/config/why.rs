@@ -2,11 +2,11 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::printable;
 use crate::cli::experiment_args::ExperimentArgs;
 use crate::cli::failure::Failure;
 use crate::cli::output::print;
 use crate::config::{Experiment, LayerValue};
+use crate::guard::printable;
 
 pub(super) fn exec(experiment: &ExperimentArgs, key: &str) -> Result<(), Failure> {
     let experiment = Experiment::load(&experiment.request())?;

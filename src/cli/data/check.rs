@@ -16,8 +16,8 @@ use crate::cli::output::print;
 use crate::config::{Data, Experiment, Request};
 use crate::data::fetch::{Catalogue, Entry};
 use crate::data::{self, DataSet, Error};
+use crate::guard::{escape_json, printable};
 use crate::plan::Plan;
-use crate::report::terminal::{clean, escape_json};
 
 /// `ablate data check`.
 #[derive(Debug, clap::Args)]
@@ -149,14 +149,13 @@ fn open(target: &Target) -> Result<Report, Failure> {
 }
 
 fn failure(error: &Error) -> Failure {
-    let text: String =
-        with_causes(error).lines().map(|line| clean(line).into_owned()).collect::<Vec<_>>().join("\n");
+    let text: String = with_causes(error).lines().map(|line| printable(line)).collect::<Vec<_>>().join("\n");
     let code = if matches!(error, Error::Io { .. }) { exit::STORAGE } else { exit::USER };
     Failure::new(text, code)
 }
 
 fn shown(path: &Path) -> String {
-    clean(&path.display().to_string()).into_owned()
+    printable(&path.display().to_string())
 }
 
 impl Report {
@@ -191,7 +190,7 @@ impl Report {
              {how}\n  fingerprint {fingerprint}\n"
         );
         for note in &self.notes {
-            text.push_str(&format!("  note: {}\n", clean(note)));
+            text.push_str(&format!("  note: {}\n", printable(note)));
         }
         text
     }

@@ -15,7 +15,7 @@ use super::progress::Progress;
 use crate::cli::failure::{Failure, exit};
 use crate::cli::output::print;
 use crate::data::fetch::{self, Catalogue, Entry, Fault, FetchError, Mirror, Options, Outcome, size};
-use crate::report::terminal::clean;
+use crate::guard::printable;
 
 /// `ablate data fetch`.
 #[derive(Debug, clap::Args)]
@@ -90,7 +90,7 @@ fn line(name: &str, outcome: &Outcome) -> String {
 }
 
 fn shown(path: &Path) -> String {
-    clean(&path.display().to_string()).into_owned()
+    printable(&path.display().to_string())
 }
 
 /// The error with its exit code and what to do.
@@ -102,7 +102,7 @@ fn failure(error: FetchError) -> Failure {
         Fault::Held => exit::HELD,
         Fault::Interrupted => exit::INTERRUPTED,
     };
-    let lines: Vec<String> = error.to_string().lines().map(|line| clean(line).into_owned()).collect();
+    let lines: Vec<String> = error.to_string().lines().map(|line| printable(line)).collect();
     let failure = Failure::new(lines.join("\n"), code);
     match help(&error) {
         Some(help) => failure.with_help(help),

@@ -14,7 +14,7 @@ use crate::cli::output::print;
 use crate::config::Data;
 use crate::data::fetch::{Catalogue, Entry, size};
 use crate::data::{self, Error};
-use crate::report::terminal::{clean, escape_json};
+use crate::guard::{escape_json, printable};
 
 /// `ablate data list`.
 #[derive(Debug, clap::Args)]
@@ -126,7 +126,7 @@ impl<'a> Row<'a> {
     }
 
     fn standing(&self) -> String {
-        let path = self.path.as_deref().map(|path| clean(&path.display().to_string()).into_owned());
+        let path = self.path.as_deref().map(|path| printable(&path.display().to_string()));
         let path = path.unwrap_or_default();
         match self.state {
             State::BuiltIn => "built in".to_owned(),
@@ -170,7 +170,7 @@ fn text(rows: &[Row<'_>]) -> String {
         text.push_str(&format!("{name}: {about}; {source}; {licence}\n"));
     }
     for (row, problem) in rows.iter().filter_map(|row| Some((row, row.problem.as_ref()?))) {
-        let lines: Vec<String> = problem.lines().map(|line| clean(line).into_owned()).collect();
+        let lines: Vec<String> = problem.lines().map(|line| printable(line)).collect();
         text.push_str(&format!("\n{}: {}\n", row.name, lines.join("\n")));
     }
     text

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::cli::output::{note, say};
 use crate::data::fetch::{Event, Observer, size};
-use crate::report::terminal::clean;
+use crate::guard::printable;
 
 /// Between lines about one transfer.
 const EVERY: Duration = Duration::from_secs(10);
@@ -65,13 +66,13 @@ impl Progress {
                 Some(format!("{}: {}", transfer.file, transfer.state(at, now)))
             }
             Event::Verified { file } => Some(format!("{file}: verified")),
-            Event::Note(text) => Some(format!("note: {}", clean(text))),
+            Event::Note(text) => Some(format!("note: {}", printable(text))),
         }
     }
 
     fn take(&mut self, event: Event<'_>, now: Instant) {
         if let Event::Begins { file, from, at, bytes } = event {
-            let (file, from) = (file.to_owned(), clean(from).into_owned());
+            let (file, from) = (file.to_owned(), printable(from));
             self.transfer = Some(Transfer { file, from, bytes, start: at, since: now, said: now });
         }
     }
@@ -80,7 +81,7 @@ impl Progress {
         let Form::Bar(bar) = &mut self.form else { return };
         let Some(transfer) = &self.transfer else {
             return if let Event::Note(text) = event {
-                eprintln!("note: {}", clean(text))
+                note(text)
             };
         };
         match event {
@@ -97,7 +98,7 @@ impl Progress {
                 bar.set_position(at);
             }
             Event::Verified { .. } => bar.finish_and_clear(),
-            Event::Note(text) => bar.suspend(|| eprintln!("note: {}", clean(text))),
+            Event::Note(text) => bar.suspend(|| note(text)),
         }
     }
 }
@@ -108,7 +109,7 @@ impl Observer for Progress {
         self.take(event, now);
         match self.form {
             Form::Quiet => {}
-            Form::Lines => self.line(event, now).into_iter().for_each(|line| eprintln!("{line}")),
+            Form::Lines => self.line(event, now).into_iter().for_each(say),
             Form::Bar(_) => self.draw(event, now),
         }
     }

@@ -19,8 +19,8 @@ pub(in crate::cli) fn require_exact(entries: &[Entry], options: &Options) -> Res
 /// The same for all of these runs.
 #[cfg(feature = "torch")]
 pub(in crate::cli) fn refuse_inexact(entries: &[&Entry]) -> Result<(), Failure> {
+    use crate::guard::printable;
     use crate::rundir::provenance::Attempt;
-    use crate::rundir::text::printable;
 
     let here =
         Attempt { libtorch: crate::train::libtorch_version().to_owned(), ..Attempt::of_this_process() };

@@ -6,10 +6,10 @@
 use std::time::{Duration, Instant};
 
 use crate::cli::failure::Failure;
+use crate::cli::output::say;
 use crate::config::{Experiment, Problem, Problems};
 use crate::data::{self, Error};
 use crate::plan::{Plan, Variant};
-use crate::rundir::text::printable;
 
 /// How often a long decoding says how far it is.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -28,13 +28,13 @@ pub(super) fn prepare(experiment: &Experiment, plan: &Plan, quiet: bool) -> Resu
         let mut report = |done: usize, of: usize| {
             if !quiet && last.elapsed() > SAY_EVERY {
                 last = Instant::now();
-                eprintln!("decoding the images of {}: {done} of {of}", config.data.dataset.name());
+                say(format_args!("decoding the images of {}: {done} of {of}", config.data.dataset.name()));
             }
         };
         let opened = data::open_reporting(&config.data, &config.runtime.data_dir, &mut report)?;
         for note in opened.notes {
             if !quiet && !said.contains(&note) {
-                eprintln!("note: {}", printable(&note));
+                say(format_args!("note: {note}"));
                 said.push(note);
             }
         }

@@ -1,13 +1,13 @@
 //! Laying out a run's folder: its `config.toml`, written once, changed only where identity allows.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
 use std::io::Write;
 
 use serde_json::{Value, json};
 
 use super::Entry;
 use crate::config::{self, Config};
+use crate::guard;
 use crate::rundir::{Disk, Held, RunDir, RunDirError, RunLock, files};
 
 const SIZE_LIMIT: u64 = 16 << 20;
@@ -51,6 +51,10 @@ pub(super) fn prepare(entry: &Entry) -> Result<bool, PrepareError> {
     let text = config::to_toml(&entry.config)
         .map_err(|source| PrepareError::Unwritable { label: entry.label.clone(), source })?;
     let folder = entry.run.path();
+    for link in [folder.parent(), Some(folder)].into_iter().flatten().filter(|path| guard::is_link(path)) {
+        let reason = "it is a link, which is not followed; move it away".to_owned();
+        return Err(RunDirError::Malformed { path: link.to_path_buf(), reason }.into());
+    }
     std::fs::create_dir_all(folder).map_err(|source| RunDirError::Io {
         action: "create folder",
         path: folder.to_path_buf(),
@@ -97,8 +101,7 @@ fn record_change(run: &RunDir, old: &Config, new: &Config) -> Result<(), RunDirE
         "target": "ablate::cli::run",
     });
     let path = run.log_path();
-    let opened = OpenOptions::new().create(true).append(true).open(&path);
-    opened
+    guard::append_or_create(&path)
         .and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()))
         .map_err(|source| RunDirError::Io { action: "write", path, source })
 }

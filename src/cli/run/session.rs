@@ -11,9 +11,12 @@ use super::Entry;
 use super::prepare::{PrepareError, prepare};
 use crate::cli::compare;
 use crate::cli::failure::{Failure, exit};
-use crate::launch::{End, Launcher, Local, Outcome, Slots, Standing, Stop, progress, standing};
+use crate::cli::output::{say, warn};
+use crate::guard::printable;
+use crate::launch::{
+    self, End, LaunchError, Launcher, Local, Outcome, Slots, Standing, Stop, progress, standing,
+};
 use crate::report;
-use crate::rundir::text::printable;
 use crate::rundir::{
     self, Disk, ExperimentDir, ExperimentLock, Fs, Held, RunDir, RunDirError, files,
     lock::network_file_system,
@@ -56,6 +59,17 @@ pub(in crate::cli) fn require_torch() -> Result<(), Failure> {
     Err(crate::cli::failure::without_torch("train"))
 }
 
+/// Lets a signal end this process at once, until there are workers to be asked first.
+pub(in crate::cli) fn end_at_once_until_launched() -> Result<(), Failure> {
+    launch::end_at_once_until_launched().map_err(|error| system(&error))
+}
+
+/// An error of the launcher itself, with its cause.
+fn system(error: &LaunchError) -> Failure {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    Failure::internal(format!("{error}{}", cause.unwrap_or_default()))
+}
+
 /// Creates the experiment's folder and takes its lock, or says who has it or why it cannot be written.
 pub(in crate::cli) fn take(directory: &ExperimentDir) -> Result<ExperimentLock, Failure> {
     let unwritable = |error: RunDirError| match &error {
@@ -74,10 +88,10 @@ pub(in crate::cli) fn take(directory: &ExperimentDir) -> Result<ExperimentLock, 
         }
     })?;
     if let Some(kind) = network_file_system(directory.path()) {
-        eprintln!(
-            "warning: {} is on {kind}: a second launcher on another host may not be noticed",
+        warn(format_args!(
+            "{} is on {kind}: a second launcher on another host may not be noticed",
             directory.path().display()
-        );
+        ));
     }
     Ok(lock)
 }
@@ -113,10 +127,7 @@ impl Session<'_> {
             let worker = ["worker", "--precision-checked"];
             let local = Local::new(program, &worker, self.slots, self.options.fail_fast);
             let mut progress = progress::choose(self.options.quiet, &jobs, sorted.done, self.slots.jobs);
-            local.launch(&jobs, progress.as_mut()).map_err(|error| {
-                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-                Failure::internal(format!("{error}{}", cause.unwrap_or_default()))
-            })?
+            local.launch(&jobs, progress.as_mut()).map_err(|error| system(&error))?
         };
         let summary = write_summary(self.directory);
         self.print(entries, &sorted, &outcome);
@@ -144,7 +155,10 @@ impl Session<'_> {
                         sorted.pending.push(index);
                     }
                     Err(PrepareError::Held(held)) => sorted.held.push((index, held.to_string())),
-                    Err(PrepareError::RunDir(error)) => return Err(storage(error)),
+                    Err(PrepareError::RunDir(error)) if error.is_storage() => return Err(storage(error)),
+                    Err(PrepareError::RunDir(error)) => {
+                        sorted.failed.push((index, Some(error.to_string())));
+                    }
                     Err(error @ PrepareError::Unwritable { .. }) => {
                         let help = "keep experiments, data and runs in folders whose paths are UTF-8";
                         return Err(Failure::user(error).with_help(help));
@@ -168,33 +182,34 @@ impl Session<'_> {
         let Some(free) = Disk.free_bytes(self.directory.path()) else { return };
         if needed > free {
             let mebibytes = |bytes: u64| bytes >> 20;
-            eprintln!(
-                "warning: {} has {} MiB free; the checkpoints of {} runs may take {} MiB",
+            warn(format_args!(
+                "{} has {} MiB free; the checkpoints of {} runs may take {} MiB",
                 self.directory.path().display(),
                 mebibytes(free),
                 pending.len(),
                 mebibytes(needed)
-            );
+            ));
         }
     }
 
     fn print(&self, entries: &[Entry], sorted: &Sorted, outcome: &Outcome) {
         for (index, owner) in &sorted.held {
-            eprintln!("in use: {}, by {owner}", entries[*index].label);
+            say(format_args!("in use: {}, by {owner}", entries[*index].label));
         }
         let ended = outcome.ended.iter().map(|ended| (&entries[sorted.pending[ended.index]], ended));
         let new = ended.filter(|(_, ended)| is_bad(ended.end)).map(|(entry, ended)| (entry, &ended.error));
         let old = sorted.failed.iter().map(|(index, error)| (&entries[*index], error));
         let bad: Vec<_> = new.chain(old).collect();
         if !bad.is_empty() {
-            eprintln!("failed:");
+            say("failed:");
         }
         for (entry, error) in bad {
-            eprintln!("  {}: {}", entry.label, printable(error.as_deref().unwrap_or("no reason recorded")));
-            eprintln!("    log: {}", log_of(&entry.run).display());
+            let reason = printable(error.as_deref().unwrap_or("no reason recorded"));
+            say(format_args!("  {}: {reason}", entry.label));
+            say(format_args!("    log: {}", log_of(&entry.run).display()));
         }
         if !sorted.failed.is_empty() {
-            eprintln!("{} failed before; --retry-failed tries them again", sorted.failed.len());
+            say(format_args!("{} failed before; --retry-failed tries them again", sorted.failed.len()));
         }
         if self.options.quiet {
             return;
@@ -207,7 +222,7 @@ impl Session<'_> {
         if sorted.done > 0 || outcome.ended.iter().any(|ended| ended.end == End::Done) {
             let folder = self.directory.path();
             println!("\n{}", compare::default_table(folder));
-            println!("more: ablate compare {}", folder.display());
+            println!("more: ablate compare {}", printable(&folder.display().to_string()));
         }
     }
 }

@@ -5,8 +5,8 @@ use std::io::IsTerminal;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 
 use super::row::Row;
+use crate::guard::printable;
 use crate::launch::progress::duration;
-use crate::report::terminal::clean;
 use crate::rundir::State;
 
 /// Columns of a table that no terminal shows.
@@ -48,7 +48,9 @@ fn cells(row: &Row) -> [String; 8] {
     let step = match (row.total_steps, row.step) {
         (0, 0) => String::new(),
         (0, step) => step.to_string(),
-        (total, step) => format!("{step}/{total} {:>3}%", 100 * step.min(total) / total),
+        (total, step) => {
+            format!("{step}/{total} {:>3}%", 100 * u128::from(step.min(total)) / u128::from(total))
+        }
     };
     let speed = row
         .images_per_second
@@ -56,13 +58,13 @@ fn cells(row: &Row) -> [String; 8] {
     let state =
         if row.exact { row.state.name().to_owned() } else { format!("{} (inexact)", row.state.name()) };
     [
-        clean(&row.variant).into_owned(),
+        printable(&row.variant),
         row.seed.to_string(),
         state,
         step,
         row.loss.filter(|_| row.state != State::Planned).map(|loss| format!("{loss:.4}")).unwrap_or_default(),
         speed.unwrap_or_default(),
         row.seconds_left.map(duration).unwrap_or_default(),
-        row.error.as_deref().map(|error| clean(error).into_owned()).unwrap_or_default(),
+        row.error.as_deref().map(|error| printable(error)).unwrap_or_default(),
     ]
 }

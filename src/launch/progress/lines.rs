@@ -47,14 +47,14 @@ impl Progress for Lines {
         self.tally.advanced(index, now, status.step, status.total_steps);
         let Some(&(then, step)) = self.said.get(&index) else { return };
         let step = step.min(status.step);
-        let tenth = status.step >= step + status.total_steps.div_ceil(10).max(1);
+        let tenth = status.step >= step.saturating_add(status.total_steps.div_ceil(10).max(1));
         let due = now - then >= SECONDS_BETWEEN && tenth || now - then >= SECONDS_AT_MOST;
         if !due || status.step == step || status.step >= status.total_steps {
             return;
         }
         self.said.insert(index, (now, status.step));
         let left = self.tally.left_of(index, now).map(|seconds| format!("{} left", duration(seconds)));
-        let percent = 100 * status.step / status.total_steps.max(1);
+        let percent = 100 * u128::from(status.step) / u128::from(status.total_steps.max(1));
         let steps = format!("step {}/{} ({percent}%)", status.step, status.total_steps);
         let facts = joined([Some(steps), loss(status), speed(status), left]);
         self.say(&format!("train  {}  {facts}", job.label));

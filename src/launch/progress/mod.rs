@@ -88,7 +88,7 @@ fn end_line(job: &Job, ended: &Ended) -> String {
         End::Storage => "storage error",
         End::Held => "in use elsewhere",
     };
-    let error = ended.error.as_ref().map(|error| format!(": {}", crate::rundir::text::printable(error)));
+    let error = ended.error.as_ref().map(|error| format!(": {}", crate::guard::printable(error)));
     format!("{word}  {}  {}{}", job.label, duration(ended.seconds), error.unwrap_or_default())
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Comparison, Row, Seed, clean, decimals, fixed, number, single_step, step};
+use super::{Comparison, Row, Seed, decimals, fixed, number, printable, single_step, step};
 use crate::report::point::At;
 use crate::report::varying::{compact, titles};
 use crate::rundir::State;
@@ -32,7 +32,7 @@ pub(super) fn cells(comparison: &Comparison, naming: Naming) -> (Vec<String>, Ve
         header.push("step".to_owned());
     }
     header.push("seeds".to_owned());
-    let header = header.iter().map(|title| clean(title).into_owned()).collect();
+    let header = header.iter().map(|title| printable(title)).collect();
     let body = comparison.rows.iter().map(|row| {
         let mut cells = vec![if by_id { row.id.clone() } else { row.variant.clone() }];
         cells.extend(row.overrides.iter().map(|value| compact(value.as_ref())));
@@ -42,7 +42,7 @@ pub(super) fn cells(comparison: &Comparison, naming: Naming) -> (Vec<String>, Ve
             cells.push(step_cell(row));
         }
         cells.push(seeds_cell(row));
-        cells.iter().map(|cell| clean(cell).into_owned()).collect()
+        cells.iter().map(|cell| printable(cell)).collect()
     });
     (header, body.collect())
 }

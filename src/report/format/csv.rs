@@ -1,6 +1,6 @@
 //! The comparison as CSV: one line per variant, empty = not defined, shortest round-trip numbers.
 
-use super::{Comparison, Row, Seed, clean, plain};
+use super::{Comparison, Row, Seed, plain, printable};
 use crate::rundir::State;
 use crate::rundir::csv_log::float;
 
@@ -8,7 +8,7 @@ use crate::rundir::csv_log::float;
 pub(super) fn csv(comparison: &Comparison) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let mut header = vec!["variant".to_owned(), "id".to_owned()];
-    header.extend(comparison.keys.iter().map(|key| clean(key).into_owned()));
+    header.extend(comparison.keys.iter().map(|key| printable(key)));
     let columns = ["metric", "goal", "at", "mean", "std", "ci95_low", "ci95_high", "n"];
     header.extend(columns.map(str::to_owned));
     header.extend(["seeds", "done", "failed", "missing"].map(str::to_owned));
@@ -25,9 +25,9 @@ pub(super) fn csv(comparison: &Comparison) -> String {
 }
 
 fn record(comparison: &Comparison, row: &Row) -> Vec<String> {
-    let mut record = vec![clean(&row.variant).into_owned(), clean(&row.id).into_owned()];
+    let mut record = vec![printable(&row.variant), printable(&row.id)];
     record.extend(row.overrides.iter().map(|value| plain(value.as_ref())));
-    record.push(clean(&comparison.metric.to_string()).into_owned());
+    record.push(printable(&comparison.metric.to_string()));
     record.push(comparison.metric.goal.name().to_owned());
     record.push(comparison.at.to_string());
     let number = |value: Option<f64>| value.map(float).unwrap_or_default();

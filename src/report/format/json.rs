@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::{Comparison, Seed};
-use crate::report::terminal::escape_json;
+use crate::guard::escape_json;
 use crate::rundir::State;
 
 #[derive(Serialize)]

@@ -1,7 +1,7 @@
 //! A [`Comparison`] as text: a table for people, Markdown, CSV for pandas, JSON for programs.
 //!
 //! In: the comparison. Out: the whole text. Everything that came from a file passes
-//! [`clean`](super::terminal::clean), in JSON its own escapes.
+//! [`printable`], in JSON its own escapes.
 
 mod cells;
 mod csv;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::compare::{Comparison, Row, Seed};
 use super::metric::Log;
 use super::point::At;
-use super::terminal::clean;
+use crate::guard::printable;
 
 /// How a comparison is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -56,10 +56,10 @@ pub(crate) fn render(comparison: &Comparison, format: Format, width: u16) -> Str
 
 /// The verdict and the notes, a line each, with a blank line before.
 pub(crate) fn prose(comparison: &Comparison) -> String {
-    let mut text = format!("\n{}\n", clean(&comparison.verdict.to_string()));
+    let mut text = format!("\n{}\n", printable(&comparison.verdict.to_string()));
     for note in &comparison.notes {
         text.push_str("note: ");
-        text.push_str(&clean(note));
+        text.push_str(&printable(note));
         text.push('\n');
     }
     text
@@ -80,7 +80,7 @@ fn caption(comparison: &Comparison) -> String {
         (At::Common, None) => "at the last common step".to_owned(),
         (At::Step(step), _) => format!("at step {step}"),
     };
-    format!("{} ({source}), {} is better, {at}", clean(&metric.to_string()), metric.goal.comparative())
+    format!("{} ({source}), {} is better, {at}", printable(&metric.to_string()), metric.goal.comparative())
 }
 
 /// The step of all values, where it is the same one.
@@ -98,7 +98,7 @@ fn step(seed: &Seed) -> Option<u64> {
 pub(crate) fn plain(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => clean(text).into_owned(),
+        Some(Value::String(text)) => printable(text),
         Some(other) => other.to_string(),
     }
 }

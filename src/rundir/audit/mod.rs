@@ -170,5 +170,5 @@ impl Auditor<'_> {
 /// Whether a process is at work on the run.
 pub fn in_use(run: &RunDir) -> bool {
     let status = Status::read(run).ok().flatten();
-    status.is_some_and(|status| status.state == State::Running && owner_is_alive(&status))
+    status.is_some_and(|status| status.state == State::Running && owner_is_alive(run, &status))
 }

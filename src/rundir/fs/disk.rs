@@ -3,12 +3,10 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::OFlags;
-
 use super::{Entry, Fs, FsFile, Kind};
+use crate::guard;
 
 /// The disk that the operating system shows.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,27 +22,17 @@ impl FsFile for File {
     }
 }
 
-/// A link is an error and a pipe does not block: what is opened is a regular file, or nothing.
-fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    let file = options.custom_flags(flags.cast_signed()).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    Ok(file)
-}
-
 impl Fs for Disk {
     fn open(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        Ok(Box::new(open_regular(OpenOptions::new().read(true), path)?))
+        Ok(Box::new(guard::open(path)?))
     }
 
     fn append(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        Ok(Box::new(open_regular(OpenOptions::new().read(true).append(true), path)?))
+        Ok(Box::new(guard::append(path)?))
     }
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        Ok(Box::new(open_regular(OpenOptions::new().write(true).create_new(true), path)?))
+        Ok(Box::new(OpenOptions::new().write(true).create_new(true).open(path)?))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {

@@ -4,6 +4,8 @@
 //! which no test on a real machine can make a disk do.
 
 mod disk;
+#[cfg(test)]
+pub(super) mod simulated;
 
 use std::ffi::OsString;
 use std::fmt;
