@@ -23,6 +23,7 @@ mod scope;
 mod status;
 mod worker;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -91,7 +92,8 @@ pub fn main() -> ExitCode {
     };
     outcome.unwrap_or_else(|failure: Failure| {
         let code = failure.exit_code();
-        eprintln!("{:?}", failure.into_report());
+        // Standard error may be a file on the disk that is full: the exit code must not be lost with the words.
+        let _ = writeln!(io::stderr().lock(), "{:?}", failure.into_report());
         code
     })
 }

@@ -12,7 +12,7 @@ use super::scope::Scope;
 use crate::config;
 use crate::guard::printable;
 use crate::rundir::audit::in_use;
-use crate::rundir::{Disk, Held, Pruned, Retention, RunDir, RunLock, prune};
+use crate::rundir::{Disk, Held, Owner, Pruned, Retention, RunDir, RunLock, prune};
 
 /// Options of `ablate prune`.
 #[derive(Debug, clap::Args)]
@@ -83,7 +83,8 @@ fn one(run: &RunDir, args: &Args, totals: &mut Totals) -> Result<(), Failure> {
     };
     let keep = args.keep.map_or(config.checkpoint.keep, |keep| keep as usize);
     let retention = Retention { keep, pinned: &config.checkpoint.pin };
-    let pruned = prune(&Disk, run, retention, args.dry_run).map_err(storage)?;
+    let owner = Owner { run_id: config::identity(&config), seed: config.training.seed };
+    let pruned = prune(&Disk, run, &owner, retention, args.dry_run).map_err(storage)?;
     totals.deleted += pruned.deleted.len();
     totals.bytes += pruned.freed_bytes();
     print(&told(&label, &pruned, args.dry_run))

@@ -67,12 +67,13 @@ impl Reader for Counted {
 }
 
 fn open(reader: &Counted, data_dir: &Path) -> Result<(Store, Vec<String>), Error> {
-    let opened = super::open(reader, data_dir, None, &mut |_, _| {})?;
+    let opened = super::open(reader, data_dir, Place::MayBeMade, None, &mut |_, _| {})?;
     Ok((opened.store, opened.notes))
 }
 
 fn cache_file(data_dir: &Path) -> PathBuf {
-    Cache::new(&Counted::default(), data_dir.join("cache"), &mut |_, _| {}).path(Kind::Pixels)
+    Cache::new(&Counted::default(), data_dir.join("cache"), Place::MayBeMade, &mut |_, _| {})
+        .path(Kind::Pixels)
 }
 
 fn assert_whole(store: &Store) {
@@ -86,7 +87,7 @@ fn assert_whole(store: &Store) {
 fn the_second_opening_decodes_nothing_and_gives_the_same_images() {
     let data_dir = tempfile::tempdir().unwrap();
     let reader = Counted::default();
-    let open = || super::open(&reader, data_dir.path(), None, &mut |_, _| {}).unwrap();
+    let open = || super::open(&reader, data_dir.path(), Place::MayBeMade, None, &mut |_, _| {}).unwrap();
     let Opened { store: first, notes, decoded } = open();
     assert_eq!((reader.opened(), notes, decoded), (2, vec![], true));
     let Opened { store: second, notes, decoded } = open();
@@ -146,6 +147,47 @@ fn a_folder_that_cannot_be_written_means_memory_and_a_note() {
 }
 
 #[test]
+fn a_run_that_somebody_else_laid_out_makes_no_folder_and_nothing_is_put_behind_a_link() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let open = |place| {
+        let reader = Counted::default();
+        super::open(&reader, data_dir.path(), place, None, &mut |_, _| {}).map(|opened| {
+            assert_whole(&opened.store);
+            opened.notes.join(" ")
+        })
+    };
+    let notes = open(Place::AsFound).unwrap();
+    assert!(notes.contains("there is no such folder; `ablate run` makes it"), "{notes}");
+    assert_eq!(fs::read_dir(data_dir.path()).unwrap().count(), 0);
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), data_dir.path().join("cache")).unwrap();
+    for place in [Place::AsFound, Place::MayBeMade] {
+        let notes = open(place).unwrap();
+        assert!(notes.contains("it is a link, which is not followed"), "{notes}");
+    }
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+
+    fs::remove_file(data_dir.path().join("cache")).unwrap();
+    open(Place::MayBeMade).unwrap();
+    assert!(!open(Place::AsFound).unwrap().contains("no image cache"));
+}
+
+#[test]
+fn a_part_that_another_program_left_in_the_folder_is_not_removed() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let (theirs, ours) = ("download.partial", "mnist-1x28x28-0-0.binXYZ.partial");
+    let folder = data_dir.path().join("cache");
+    fs::create_dir(&folder).unwrap();
+    for name in [theirs, ours] {
+        let file = fs::File::create(folder.join(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - 2 * STALE_AFTER).unwrap();
+    }
+    open(&Counted::default(), data_dir.path()).unwrap();
+    assert!(folder.join(theirs).exists() && !folder.join(ours).exists());
+}
+
+#[test]
 fn racing_processes_all_get_whole_images() {
     for _ in 0..20 {
         let data_dir = tempfile::tempdir().unwrap();
@@ -169,7 +211,7 @@ fn a_temporary_file_of_a_killed_process_is_removed_once_it_is_old() {
     let data_dir = tempfile::tempdir().unwrap();
     let folder = data_dir.path().join("cache");
     fs::create_dir(&folder).unwrap();
-    let [old, young] = ["old.partial", "young.partial"].map(|name| folder.join(name));
+    let [old, young] = ["old.bin1.partial", "young.bin2.partial"].map(|name| folder.join(name));
     for path in [&old, &young] {
         fs::write(path, "").unwrap();
     }

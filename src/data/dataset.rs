@@ -115,6 +115,14 @@ pub fn check(config: &Data, data_dir: &Path) -> Result<(), Error> {
     Cut::new(reader.count(Part::Train), config.validation_fraction, config.limit).map(|_| ())
 }
 
+/// Where else than in the data set's own folder its files may lie, below that folder.
+pub(crate) fn nested_places(dataset: &str) -> &'static [&'static str] {
+    let families = [(Dataset::Mnist, MNIST.nested), (Dataset::FashionMnist, FASHION_MNIST.nested)];
+    let cifar = [(Dataset::Cifar10, CIFAR10.nested), (Dataset::Cifar100, CIFAR100.nested)];
+    let mut known = families.into_iter().chain(cifar);
+    known.find(|(known, _)| known.name() == dataset).map_or(&[], |(_, nested)| nested)
+}
+
 fn find(config: &Data, data_dir: &Path) -> Result<Box<dyn Reader>, Error> {
     let (size, channels) = (config.image_size, config.in_channels);
     let refuse = |key, value: usize, reason: &str| {

@@ -24,7 +24,7 @@ pub(super) struct Family {
     /// As in `data.dataset`; hashed into image ids.
     name: &'static str,
     /// Where else than in the folder itself the files may lie.
-    nested: &'static [&'static str],
+    pub(super) nested: &'static [&'static str],
     /// How to obtain the files.
     help: &'static str,
 }

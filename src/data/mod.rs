@@ -32,12 +32,16 @@ mod prefetch;
 mod random;
 mod reader;
 mod resident;
+#[cfg(test)]
+mod resume_tests;
 mod room;
 mod shapes;
 mod split;
 mod store;
 mod stream;
 mod survey;
+
+pub(crate) use dataset::nested_places;
 
 pub use batch::{Batch, BatchPlan, Batcher};
 pub use dataset::{DataSet, check, open, open_as_found, open_reporting};

@@ -314,3 +314,7 @@ pub fn rewound_path(log: &Path, attempt: u32) -> PathBuf {
 #[cfg(test)]
 #[path = "csv_log_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "csv_log_properties.rs"]
+mod properties;

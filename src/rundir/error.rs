@@ -97,7 +97,7 @@ pub enum RunDirError {
         reason: &'static str,
     },
     /// The caller's code that fills a checkpoint failed.
-    #[error("cannot save checkpoint {}", path.display())]
+    #[error("cannot save checkpoint {}: {source}", path.display())]
     Save {
         /// The checkpoint's final path.
         path: PathBuf,

@@ -3,7 +3,6 @@
 //! In: a run's or a checkpoint's folder, an exported folder, or a safetensors file. Out: a [`WeightsFile`], its
 //! absolute path, its hash, and the names and shapes of its tensors; the tensors themselves are not read.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +12,7 @@ use thiserror::Error;
 
 use super::manifest::MANIFEST_NAME;
 use super::{Disk, RunDir, RunDirError, checkpoint};
+use crate::guard;
 
 /// Stem of a checkpoint's file of the weights themselves.
 pub const RAW: &str = "model";
@@ -22,8 +22,9 @@ const FIRST_AVERAGE: &str = "ema";
 /// Where an export of diffusers keeps the network.
 const EXPORTED: [&str; 2] =
     ["unet/diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.safetensors"];
-/// Longest header a file may have; that of the largest network here is a thousandth of it.
-const HEADER_LIMIT: u64 = 100_000_000;
+/// Longest header a file may have: a hundred times that of the largest network here. Parsed it takes several times
+/// as much memory.
+const HEADER_LIMIT: u64 = 16 << 20;
 
 /// Stem of a checkpoint's file of an average, by its place among the averages and its label. The first has a name
 /// that does not depend on its setting.
@@ -71,6 +72,12 @@ pub enum WeightsError {
         /// Why.
         reason: String,
     },
+    /// PyTorch's own format: reading it means running what it says.
+    #[error("{} is a pickle, which can run code when it is read", path.display())]
+    Pickle {
+        /// The file.
+        path: PathBuf,
+    },
     /// The weights of another network.
     #[error("{} does not fit the network: tensor {name} {problem}", path.display())]
     Misfit {
@@ -106,6 +113,10 @@ impl WeightsError {
                 "mend it, or name another checkpoint or a .safetensors file"
             }
             WeightsError::Format { .. } => "copy or export the file again",
+            WeightsError::Pickle { .. } => {
+                "convert it where you trust it, in Python: safetensors.torch.save_file(torch.load(FILE, \
+                 weights_only=True), \"weights.safetensors\"), and name that file"
+            }
             WeightsError::Misfit { .. } => {
                 "the keys of [model], data.image_size and data.in_channels must be those the weights were trained \
                  with, and the numbers 32-bit floats"
@@ -165,7 +176,7 @@ impl WeightsFile {
         network: impl IntoIterator<Item = (String, Vec<usize>)>,
     ) -> Result<(), WeightsError> {
         let misfit = |name: &str, problem: String| {
-            let (path, name) = (self.path.clone(), crate::guard::printable(name));
+            let (path, name) = (self.path.clone(), guard::printable(name));
             Err(WeightsError::Misfit { path, name, problem })
         };
         let mut others = self.header.tensors();
@@ -228,7 +239,7 @@ pub(super) fn check_file(path: &Path, network: &[(String, Vec<usize>)]) -> Resul
 fn hash(path: &Path) -> Result<String, WeightsError> {
     let io = |source| WeightsError::Io { path: path.to_path_buf(), source };
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open(path).map_err(io)?).map_err(io)?;
+    hasher.update_reader(guard::open_linked(path).map_err(io)?).map_err(io)?;
     Ok(hasher.finalize().to_hex().to_string())
 }
 
@@ -236,26 +247,35 @@ fn hash(path: &Path) -> Result<String, WeightsError> {
 fn header(path: &Path) -> Result<Metadata, WeightsError> {
     let io = |source| WeightsError::Io { path: path.to_path_buf(), source };
     let format = |reason: String| WeightsError::Format { path: path.to_path_buf(), reason };
-    let mut file = File::open(path).map_err(io)?;
+    let mut file = guard::open_linked(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
     if length < 8 {
         return Err(format(format!("it has only {length} bytes")));
     }
-    let mut size = [0; 8];
-    file.read_exact(&mut size).map_err(io)?;
-    let size = u64::from_le_bytes(size);
+    let mut start = [0; 8];
+    file.read_exact(&mut start).map_err(io)?;
+    let wrong = |reason: String| match is_pickle(start) {
+        true => WeightsError::Pickle { path: path.to_path_buf() },
+        false => format(reason),
+    };
+    let size = u64::from_le_bytes(start);
     if size > HEADER_LIMIT.min(length - 8) {
-        return Err(format(format!("its first bytes promise a header of {size} bytes")));
+        return Err(wrong(format!("its first bytes promise a header of {size} bytes")));
     }
     let mut text = Vec::new();
     file.take(size).read_to_end(&mut text).map_err(io)?;
     let header: Metadata =
-        serde_json::from_slice(&text).map_err(|error| format(format!("its header: {error}")))?;
-    let expected = 8 + size + header.data_len() as u64;
+        serde_json::from_slice(&text).map_err(|error| wrong(format!("its header: {error}")))?;
+    let expected = (8 + size).saturating_add(header.data_len() as u64);
     match length == expected {
         true => Ok(header),
         false => Err(format(format!("it has {length} bytes, its header says {expected}"))),
     }
+}
+
+/// Whether a file that is no safetensors file begins as a ZIP archive, which PyTorch's are, or as a bare pickle.
+fn is_pickle(start: [u8; 8]) -> bool {
+    start.starts_with(b"PK\x03\x04") || start[0] == 0x80 && (2..=5).contains(&start[1])
 }
 
 #[cfg(test)]

@@ -73,7 +73,8 @@ fn system(error: &LaunchError) -> Failure {
 /// Creates the experiment's folder and takes its lock, or says who has it or why it cannot be written.
 pub(in crate::cli) fn take(directory: &ExperimentDir) -> Result<ExperimentLock, Failure> {
     let unwritable = |error: RunDirError| match &error {
-        RunDirError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => storage(error),
+        RunDirError::Io { source, .. } if !is_a_choice(source.kind()) => storage(error),
+        RunDirError::Malformed { .. } => Failure::user(error),
         _ => Failure::user(format!("the runs folder cannot be written: {error}"))
             .with_help("choose another with -s runtime.runs_dir=DIR, or allow writing there"),
     };
@@ -94,6 +95,25 @@ pub(in crate::cli) fn take(directory: &ExperimentDir) -> Result<ExperimentLock, 
         ));
     }
     Ok(lock)
+}
+
+/// Whether a folder is refused for what it is, not for the state of its disk: trying again would not help.
+fn is_a_choice(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{
+        AlreadyExists, InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound,
+        PermissionDenied, ReadOnlyFilesystem,
+    };
+    matches!(
+        kind,
+        AlreadyExists
+            | InvalidFilename
+            | InvalidInput
+            | IsADirectory
+            | NotADirectory
+            | NotFound
+            | PermissionDenied
+            | ReadOnlyFilesystem
+    )
 }
 
 /// A disk that refused, as the documented exit code.
@@ -195,6 +215,9 @@ impl Session<'_> {
     fn print(&self, entries: &[Entry], sorted: &Sorted, outcome: &Outcome) {
         for (index, owner) in &sorted.held {
             say(format_args!("in use: {}, by {owner}", entries[*index].label));
+        }
+        for ended in outcome.ended.iter().filter(|ended| ended.end == End::Held) {
+            eprintln!("in use: {}", printable(ended.error.as_deref().unwrap_or("by another process")));
         }
         let ended = outcome.ended.iter().map(|ended| (&entries[sorted.pending[ended.index]], ended));
         let new = ended.filter(|(_, ended)| is_bad(ended.end)).map(|(entry, ended)| (entry, &ended.error));

@@ -30,7 +30,7 @@ pub(super) struct Family {
     /// As the publisher writes it.
     title: &'static str,
     /// The archive's own folder.
-    nested: &'static [&'static str],
+    pub(super) nested: &'static [&'static str],
     train: &'static [&'static str],
     test: &'static [&'static str],
     /// Images of each training file and of the test file, as published.

@@ -5,7 +5,7 @@
 //! `SHA256SUMS` keeps the digests of what was taken out of a verified archive.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use super::catalogue::{Member, PublishedFile};
 use super::digest::Digest;
 use super::error::FetchError;
 use super::unpack::{publish, sync_folder, unpack};
+use crate::guard;
 
 const SUMS: &str = "SHA256SUMS";
 const UNPACK_PREFIX: &str = ".unpack-";
@@ -29,8 +30,30 @@ pub(super) enum Standing {
     Foreign(FetchError),
 }
 
-/// Compares a file with what the catalogue says of it.
-pub(super) fn standing(folder: &Path, file: &PublishedFile) -> Result<Standing, FetchError> {
+/// Compares a file with what the catalogue says of it. It is also there where it lies in one of the `nested` folders
+/// that readers look into.
+pub(super) fn standing(folder: &Path, nested: &[&str], file: &PublishedFile) -> Result<Standing, FetchError> {
+    let found = standing_in(folder, file)?;
+    if matches!(found, Standing::There) {
+        return Ok(found);
+    }
+    for place in nested {
+        if let Ok(Standing::There) = standing_in(&folder.join(place), file) {
+            return Ok(Standing::There);
+        }
+    }
+    // The members of an archive may have been moved out of the folder that it puts them into.
+    let flat = |member: &Member| {
+        let name = Path::new(&member.path).file_name().map(|name| folder.join(name));
+        name.is_some_and(|path| matches!(compare(&path, member.bytes, None), Ok(Standing::There)))
+    };
+    match !file.unpack.is_empty() && file.unpack.iter().all(flat) {
+        true => Ok(Standing::There),
+        false => Ok(found),
+    }
+}
+
+fn standing_in(folder: &Path, file: &PublishedFile) -> Result<Standing, FetchError> {
     let mut there = Vec::new();
     if file.unpack.is_empty() {
         there.push(compare(&folder.join(&file.name), file.bytes, Some(file.sha256))?);
@@ -135,8 +158,7 @@ impl Lock {
     /// Takes the lock, and removes what a killed owner was unpacking.
     pub(super) fn acquire(folder: &Path) -> Result<Self, FetchError> {
         let path = folder.join(LOCK);
-        let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        let file = opened.map_err(FetchError::io("open", &path))?;
+        let file = guard::write_or_create(&path).map_err(FetchError::io("open", &path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(FetchError::Held { folder: folder.to_owned() }),

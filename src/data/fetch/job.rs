@@ -19,6 +19,7 @@ use super::mirror::{Mirror, Place};
 use super::npm;
 use super::observer::{Event, Observer};
 use super::partial::Partial;
+use crate::data;
 
 /// How to fetch.
 #[derive(Debug, Clone)]
@@ -117,7 +118,7 @@ fn missing<'a>(
     }
     let mut missing = Vec::new();
     for file in &entry.files {
-        match folder::standing(folder, file)? {
+        match folder::standing(folder, data::nested_places(&entry.name), file)? {
             Standing::There => {}
             Standing::Absent => missing.push(file),
             Standing::Foreign(error) => return Err(error),

@@ -7,19 +7,19 @@
 
 mod listing;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::Error;
 use super::picture;
 use super::reader::{Images, Part, Reader, Shape, place_of};
+use crate::guard;
 use listing::Listing;
 
 /// Changes with every change of a decoded pixel.
 const VERSION: u32 = 1;
 /// A larger file is no picture anybody means to train on.
-const MAX_FILE_BYTES: u64 = 512 << 20;
+const MAX_FILE_BYTES: u64 = 128 << 20;
 
 /// The reader of a folder: files listed, none opened yet.
 #[derive(Debug)]
@@ -141,12 +141,11 @@ impl Images for Pictures {
 }
 
 fn load(path: &Path) -> Result<Vec<u8>, Error> {
-    let length = fs::metadata(path).map_err(Error::io("open", path))?.len();
-    if length > MAX_FILE_BYTES {
-        let reason = format!("it has {length} bytes; {} MiB are the most", MAX_FILE_BYTES >> 20);
-        return Err(Error::Image { path: path.to_owned(), reason });
-    }
-    fs::read(path).map_err(Error::io("read", path))
+    let opened = guard::open_linked(path).map_err(Error::io("open", path))?;
+    guard::read_at_most(&opened, MAX_FILE_BYTES).map_err(Error::io("read", path))?.ok_or_else(|| {
+        let reason = format!("it has more than {} MiB, the most that is read", MAX_FILE_BYTES >> 20);
+        Error::Image { path: path.to_owned(), reason }
+    })
 }
 
 /// Hash of where in the folder an image is and of the file's bytes.

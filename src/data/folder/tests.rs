@@ -1,5 +1,6 @@
 //! Tests of image folders: which files are read, and that what becomes of them depends on nothing else.
 
+use std::fs;
 use std::os::unix::fs::symlink;
 
 use image::{ImageFormat, Rgb, RgbImage};
@@ -8,6 +9,7 @@ use super::*;
 use crate::config::{Data, Dataset, defaults};
 use crate::data::batch::Batcher;
 use crate::data::batch::tests::PLAN;
+use crate::data::cache::Place;
 use crate::data::dataset::{DataSet, open_in};
 use crate::data::resident::Resident;
 use crate::data::room::Room;
@@ -48,7 +50,7 @@ fn config(root: &Path) -> Data {
 }
 
 fn open(data: &Data, data_dir: &Path, room: Room) -> Result<DataSet, String> {
-    open_in(data, data_dir, Some(room), &mut |_, _| {}).map_err(|error| error.to_string())
+    open_in(data, data_dir, Place::MayBeMade, Some(room), &mut |_, _| {}).map_err(|error| error.to_string())
 }
 
 fn ids(split: &Split) -> Vec<u64> {

@@ -12,8 +12,8 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 use super::jpeg;
 use super::square::Picture;
 
-/// Most bytes of a decoded file, 178 million RGB pixels: above any photograph, below any machine's memory.
-pub(super) const MAX_DECODED_BYTES: u64 = 512 << 20;
+/// Most bytes of a decoded file, 67 million RGB pixels: above nearly any photograph, and all cores decode at once.
+pub(super) const MAX_DECODED_BYTES: u64 = 192 << 20;
 
 /// Whether a file that begins with these bytes is one of those that are read.
 pub(in crate::data) fn is_picture(start: &[u8]) -> bool {

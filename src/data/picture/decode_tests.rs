@@ -136,7 +136,7 @@ fn what_is_no_picture_is_called_so() {
 
 #[test]
 fn a_file_that_asks_for_too_much_memory_is_refused_before_it_gets_any() {
-    let large = "decoded it would take more than 512 MiB";
+    let large = "decoded it would take more than 192 MiB";
     let mut png = file(colours(8, 8), ImageFormat::Png);
     png[16..24].copy_from_slice(&[0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff]);
     let crc = checksum(&png[12..29]);

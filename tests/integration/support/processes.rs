@@ -33,8 +33,12 @@ pub(crate) struct Background {
 impl Background {
     /// Starts the program in a workplace; what it says goes to files there, so that no pipe can fill up.
     pub(crate) fn start(place: &Workplace, arguments: &[&str]) -> Background {
+        Background::of(place, place.command(arguments))
+    }
+
+    /// Starts a command of a workplace that was made ready otherwise.
+    pub(crate) fn of(place: &Workplace, mut command: Command) -> Background {
         let log = |name: &str| fs::File::create(place.path(name)).unwrap();
-        let mut command: Command = place.command(arguments);
         command.stdin(Stdio::null()).stdout(log("stdout.txt")).stderr(log("stderr.txt"));
         Background { child: Some(command.spawn().unwrap()) }
     }
@@ -80,6 +84,15 @@ pub(crate) fn said(place: &Workplace, code: Option<i32>) -> Ran {
 pub(crate) fn send(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     let _ = kill_process(pid, signal);
+}
+
+/// Every process that runs in a workplace now: launchers, workers, and what is about to become one.
+pub(crate) fn living_in(place: &Workplace) -> Vec<u32> {
+    let folder = fs::canonicalize(place.path("")).unwrap();
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let here = |pid: &u32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == folder);
+    pids.filter(|pid| here(pid) && is_alive(*pid)).collect()
 }
 
 /// The workers of a launcher that live now.

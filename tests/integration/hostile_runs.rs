@@ -1,0 +1,332 @@
+//! Run trees that somebody else made: links out of the tree, pipes that nobody writes, names that are commands to a
+//! terminal, files without end. Every command ends, changes nothing outside and prints nothing but text.
+
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+use super::support::Workplace;
+use super::support::canary::{Canary, copy, survives};
+use super::support::tier::Tier;
+use super::support::training::TINY;
+
+/// Twelve steps, the last checkpoint gone and the state interrupted, so that every command has something to do.
+fn trained() -> &'static TempDir {
+    static TREE: OnceLock<TempDir> = OnceLock::new();
+    TREE.get_or_init(|| {
+        let place = Workplace::with("x.toml", &experiment());
+        place.ablate(&["run", "x.toml", "--quiet"]).exits(0);
+        let folder = tempfile::tempdir().unwrap();
+        copy(&place.path(""), folder.path());
+        let run = run_below(folder.path());
+        fs::remove_dir_all(run.join("checkpoints/step-00000012")).unwrap();
+        let status = fs::read_to_string(run.join("status.json")).unwrap();
+        fs::write(run.join("status.json"), status.replace("\"done\"", "\"interrupted\"")).unwrap();
+        folder
+    })
+}
+
+fn experiment() -> String {
+    let text = TINY.replace("steps = 48", "steps = 12").replace("every = 8\n", "every = 4\n");
+    text.replace("every = 16", "every = 6").replace("every = 24", "every = 6")
+}
+
+/// The only run below a workplace, relative to it.
+fn run_below(folder: &Path) -> PathBuf {
+    let only = |folder: PathBuf| {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.is_dir() && !path.ends_with("request")).next().unwrap()
+    };
+    only(only(folder.join("runs/x")))
+}
+
+/// One workplace and the tree outside.
+struct Tree {
+    place: Workplace,
+    canary: Canary,
+    run: PathBuf,
+}
+
+impl Tree {
+    fn new() -> Tree {
+        let place = Workplace::new();
+        copy(trained().path(), &place.path(""));
+        let run = run_below(&place.path(""));
+        // Absolute paths of the workplace it was trained in.
+        let config = fs::read_to_string(run.join("config.toml")).unwrap();
+        let moved: Vec<String> = config
+            .lines()
+            .map(|line| match line.split_once(" = ") {
+                Some((key @ ("runs_dir" | "data_dir"), _)) => {
+                    let name = key.trim_end_matches("_dir");
+                    format!("{key} = {:?}", place.path(name))
+                }
+                _ => line.to_owned(),
+            })
+            .collect();
+        fs::write(run.join("config.toml"), moved.join("\n") + "\n").unwrap();
+        let canary = Canary::with_copy_of(&place.path("runs/x"));
+        Tree { place, canary, run }
+    }
+
+    /// A path of the run, or below `x/` of the experiment, or below `data/`.
+    fn at(&self, name: &str) -> PathBuf {
+        match name.split_once('/') {
+            Some(("data", _)) => self.place.path(name),
+            Some(("x", rest)) => self.place.path("runs/x").join(rest),
+            _ if name == "." => self.run.clone(),
+            _ if name == ".." => self.run.parent().unwrap().to_owned(),
+            _ => self.run.join(name),
+        }
+    }
+
+    /// The same place in the copy outside.
+    fn outside(&self, name: &str) -> PathBuf {
+        let below = self.at(name).strip_prefix(self.place.path("runs/x")).map(Path::to_owned);
+        below.map_or_else(|_| self.canary.path("empty"), |below| self.canary.path("copy").join(below))
+    }
+
+    /// Takes away what is there.
+    fn clear(&self, name: &str) -> PathBuf {
+        let path = self.at(name);
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_dir() => fs::remove_dir_all(&path).unwrap(),
+            Ok(_) => fs::remove_file(&path).unwrap(),
+            Err(_) => fs::create_dir_all(path.parent().unwrap()).unwrap(),
+        }
+        path
+    }
+
+    /// Runs commands over the tree: all of them, or those whose turn it is.
+    #[track_caller]
+    fn endure(mut self, case: &str, turn: usize) {
+        self.canary.remember();
+        let run = self.run.to_str().unwrap().to_owned();
+        survives(case, &self.place, &self.canary, &["status", "runs"]);
+        survives(case, &self.place, &self.canary, &["compare", "runs/x"]);
+        let commands: [&[&str]; 4] = [
+            &["run", "x.toml", "--retry-failed"],
+            &["resume", "runs/x"],
+            &["sample", &run, "-n", "1", "--steps", "2"],
+            &["resume", &run],
+        ];
+        let all = Tier::asked() == Tier::Full;
+        for (place, command) in commands.into_iter().enumerate() {
+            if all || place == turn % commands.len() || place == 0 && turn % 2 == 1 {
+                survives(case, &self.place, &self.canary, command);
+            }
+        }
+    }
+}
+
+/// Every name under which the program reads or writes.
+const FILES: [&str; 20] = [
+    "config.toml",
+    "status.json",
+    "metrics.csv",
+    "timing.csv",
+    "eval.csv",
+    "levels.csv",
+    "execution.json",
+    "provenance.json",
+    "log.jsonl",
+    "stdout.log",
+    "stderr.log",
+    ".lock",
+    ".status.json.tmp",
+    "checkpoints/step-00000008/manifest.json",
+    "checkpoints/step-00000008/model.safetensors",
+    "checkpoints/step-00000008/progress.json",
+    "samples/step-00000012.png",
+    "x/plan.json",
+    "x/summary.csv",
+    "x/.lock",
+];
+const FOLDERS: [&str; 10] = [
+    ".",
+    "..",
+    "checkpoints",
+    "checkpoints/step-00000008",
+    "checkpoints/.tmp-step-00000012",
+    "samples",
+    "evals",
+    "x/request",
+    "x/.request-new",
+    "data/cache",
+];
+
+#[test]
+fn links_in_every_place_lead_nowhere() {
+    for (turn, name) in FOLDERS.iter().chain(&FILES).enumerate() {
+        let tree = Tree::new();
+        let outside = tree.outside(name);
+        // A file that is not there yet would be made through the link.
+        let target = if outside.exists() { outside } else { tree.canary.path("new") };
+        symlink(target, tree.clear(name)).unwrap();
+        tree.endure(&format!("a link as {name}"), turn);
+    }
+}
+
+#[test]
+fn a_file_that_has_another_name_outside_is_not_written_through() {
+    let appended = ["metrics.csv", "timing.csv", "eval.csv", "levels.csv", ".lock", "x/.lock", "log.jsonl"];
+    for (turn, name) in appended.into_iter().chain(["stdout.log", "stderr.log", "status.json"]).enumerate() {
+        let tree = Tree::new();
+        let outside = tree.outside(name);
+        if !outside.exists() {
+            fs::write(&outside, "").unwrap();
+        }
+        fs::hard_link(outside, tree.clear(name)).unwrap();
+        tree.endure(&format!("a second name of {name}"), turn);
+    }
+}
+
+#[test]
+fn pipes_in_every_place_are_waited_for_by_nobody() {
+    for (turn, name) in FILES.iter().chain(&FOLDERS[2..]).enumerate() {
+        let tree = Tree::new();
+        let made = Command::new("mkfifo").arg(tree.clear(name)).status();
+        if !made.is_ok_and(|status| status.success()) {
+            return eprintln!("skipped: no mkfifo(1) here");
+        }
+        tree.endure(&format!("a pipe as {name}"), turn);
+    }
+}
+
+#[test]
+fn folders_and_sockets_where_files_should_be_are_reported() {
+    for (turn, name) in FILES.iter().enumerate() {
+        let tree = Tree::new();
+        let path = tree.clear(name);
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("inside"), "x").unwrap();
+        tree.endure(&format!("a folder as {name}"), turn);
+    }
+    for (turn, name) in ["status.json", "metrics.csv", ".lock", "x/plan.json"].into_iter().enumerate() {
+        let tree = Tree::new();
+        // A socket's path is short: it is bound where it fits and moved.
+        let short = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let _listening = UnixListener::bind(short.path().join("s")).unwrap();
+        if fs::rename(short.path().join("s"), tree.clear(name)).is_err() {
+            return eprintln!("skipped: no socket can be moved there");
+        }
+        tree.endure(&format!("a socket as {name}"), turn);
+    }
+}
+
+#[test]
+fn files_of_a_terabyte_of_nothing_are_not_read_to_their_end() {
+    let names =
+        ["status.json", "metrics.csv", "eval.csv", "config.toml", "log.jsonl", "stderr.log", "x/plan.json"];
+    let checkpoint =
+        ["checkpoints/step-00000008/manifest.json", "checkpoints/step-00000008/model.safetensors"];
+    for (turn, name) in names.into_iter().chain(checkpoint).enumerate() {
+        let tree = Tree::new();
+        let opened = File::options().write(true).create(true).truncate(false).open(tree.at(name)).unwrap();
+        if opened.set_len(1 << 40).is_err() {
+            return eprintln!("skipped: no file of a terabyte can be made here");
+        }
+        tree.endure(&format!("a terabyte in {name}"), turn);
+    }
+}
+
+#[test]
+fn names_that_are_commands_to_a_terminal_or_lead_elsewhere_are_shown_as_text() {
+    let long = "l".repeat(255);
+    let names: [&[u8]; 8] = [
+        b"\x1b[2J\x1b]0;title\x07-1",
+        b"two\nlines-1",
+        b"<script>alert(1)</script>-1".split_at(25).0,
+        b"caf\xe9-1",
+        long.as_bytes(),
+        "right\u{202e}left-1".as_bytes(),
+        b"..-1",
+        b"-rf",
+    ];
+    for (turn, name) in names.into_iter().enumerate() {
+        for seed in [false, true] {
+            let tree = Tree::new();
+            let name = std::ffi::OsStr::from_bytes(name);
+            // The whole variant under this name, and a folder of this name beside the seeds.
+            let target = if seed { tree.at("..").join(name) } else { tree.place.path("runs/x").join(name) };
+            let source = if seed { tree.at(".") } else { tree.at("..") };
+            copy(&source, &target);
+            let case = format!("a folder named {name:?}");
+            tree.endure(&case, turn);
+        }
+    }
+}
+
+#[test]
+fn files_that_name_what_lies_elsewhere_lead_nowhere() {
+    let forged: [(&str, fn(&Tree)); 6] = [
+        ("a plan with paths as names", |tree| {
+            let canary = tree.canary.path("copy").display().to_string();
+            let names =
+                [format!("../../../..{canary}-1"), "../../canary-1".into(), "\u{1b}[31m\n-1".into(), canary];
+            let variants = names.map(|name| {
+                serde_json::json!({"name": name, "id": "1", "seeds": [0], "asked": true,
+                                   "overrides": {"\u{1b}[2J": "\u{9b}31m"}})
+            });
+            let plan = serde_json::json!({"format": 1, "experiment": "../..", "variants": variants});
+            fs::write(tree.at("x/plan.json"), plan.to_string()).unwrap();
+        }),
+        ("a configuration with folders elsewhere", |tree| {
+            let (path, canary) = (tree.at("config.toml"), tree.canary.path("empty"));
+            let config = fs::read_to_string(&path).unwrap();
+            let lines = config.lines().map(|line| match line.split_once(" = ") {
+                Some((key @ ("runs_dir" | "data_dir"), _)) => format!("{key} = {canary:?}"),
+                _ => line.to_owned(),
+            });
+            fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+        }),
+        ("a status that aims at the terminal", |tree| {
+            let status = serde_json::json!({"format": 1, "state": "failed", "attempt": u32::MAX, "step": u64::MAX,
+                "total_steps": 1, "pid": u32::MAX, "host": "\u{1b}[2J", "boot_id": "\n", "loss": 1e308,
+                "images_per_second": 1e-300, "updated": "2026-01-02T03:04:05Z", "exact": false,
+                "error": "a\u{1b}]0;x\u{7}b\r\nc\u{202e}d", "inexact_reason": "\u{9b}1m"});
+            fs::write(tree.at("status.json"), status.to_string()).unwrap();
+        }),
+        ("rows that aim at the terminal", |tree| {
+            let rows = "step,weights,\u{1b}[31mloss,denoise_score\n4,ema\u{1b}[2J,1,\u{7}\n\u{1b},raw,1,1\n";
+            fs::write(tree.at("eval.csv"), rows).unwrap();
+            fs::write(tree.at("metrics.csv"), rows).unwrap();
+            fs::write(tree.at("stderr.log"), "error: \u{1b}[2J\n").unwrap();
+        }),
+        ("a manifest that names a file elsewhere", |tree| {
+            let path = tree.at("checkpoints/step-00000008/manifest.json");
+            let text = fs::read_to_string(&path).unwrap().replace("\"model.safetensors\"", "\"../x\"");
+            fs::write(tree.at("checkpoints/x"), "x").unwrap();
+            fs::write(&path, sealed(&text)).unwrap();
+        }),
+        ("a manifest of another owner with marks beyond the logs", |tree| {
+            let path = tree.at("checkpoints/step-00000008/manifest.json");
+            let text = fs::read_to_string(&path).unwrap();
+            let mut manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+            manifest["run_id"] = "\u{1b}[2J".into();
+            manifest["logs"]["metrics.csv"]["bytes"] = u64::MAX.into();
+            manifest["logs"]["../../x"] = manifest["logs"]["metrics.csv"].clone();
+            manifest["files"]["model.safetensors"]["bytes"] = u64::MAX.into();
+            fs::write(&path, sealed(&serde_json::to_string_pretty(&manifest).unwrap())).unwrap();
+        }),
+    ];
+    for (turn, (case, forge)) in forged.into_iter().enumerate() {
+        let tree = Tree::new();
+        forge(&tree);
+        tree.endure(case, turn);
+    }
+}
+
+/// The manifest with the hash of its own content, as whoever forges one would write it.
+fn sealed(text: &str) -> String {
+    let manifest: serde_json::Value = serde_json::from_str(text).unwrap();
+    let (old, blank) = (manifest["blake3"].as_str().unwrap(), "0".repeat(64));
+    let text = text.replace(old, &blank);
+    text.replace(&blank, blake3::hash(text.as_bytes()).to_hex().as_str())
+}
