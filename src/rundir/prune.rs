@@ -2,7 +2,7 @@
 //!
 //! In: a run whose lock is held, and what stays. Out: what was deleted. Only a folder goes whose every file a
 //! manifest of ours names; the newest good checkpoint, the best and the pinned ones stay, and so does whatever is
-//! damaged. A kill leaves each checkpoint whole or under a temporary name that the next attempt removes.
+//! damaged. A kill leaves each checkpoint whole, or under a temporary name that the next pruning or attempt removes.
 
 use std::path::PathBuf;
 
@@ -41,6 +41,10 @@ pub fn prune(
     dry_run: bool,
 ) -> Result<Pruned, RunDirError> {
     let mut pruned = Pruned::default();
+    if !dry_run {
+        // No attempt comes to a run that is done, so that what a kill left would stay for ever.
+        checkpoint::remove_leftovers(fs, run)?;
+    }
     let mut good: Vec<Checkpoint> = Vec::new();
     for (_, path) in checkpoint::list(fs, run)? {
         match checkpoint::verify(fs, &path, Some(owner)) {

@@ -45,6 +45,8 @@ mod ownership;
 mod precision;
 #[cfg(feature = "torch")]
 mod preparation;
+#[cfg(feature = "torch")]
+mod prune_points;
 mod readme;
 #[cfg(feature = "torch")]
 mod resume;
