@@ -6,6 +6,7 @@
 //! leftover of a kill and is removed by the next attempt.
 
 use std::error::Error as StdError;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::files;
@@ -176,9 +177,16 @@ pub fn rotate(fs: &dyn Fs, run: &RunDir, keep: usize, protect: &[u64]) -> Result
     Ok(deleted)
 }
 
+/// A file of a checkpoint's folder that its manifest does not name.
+pub(super) fn stranger(fs: &dyn Fs, found: &Checkpoint) -> Result<Option<OsString>, RunDirError> {
+    let names = files::names_in(fs, &found.path)?;
+    let known = |name: &str| name == MANIFEST_NAME || found.manifest.files.contains_key(name);
+    Ok(names.into_iter().find(|name| !name.to_str().is_some_and(known)))
+}
+
 /// Renames first, so that a kill never leaves half a checkpoint under a checkpoint's name. A folder that
 /// holds anything else than the manifest's files is left alone.
-fn delete(fs: &dyn Fs, path: &Path, manifest: &Manifest) -> Result<bool, RunDirError> {
+pub(super) fn delete(fs: &dyn Fs, path: &Path, manifest: &Manifest) -> Result<bool, RunDirError> {
     let names = files::names_in(fs, path)?;
     let known = |name: &str| name == MANIFEST_NAME || manifest.files.contains_key(name);
     if !names.iter().all(|name| name.to_str().is_some_and(known)) {

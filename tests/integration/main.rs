@@ -2,6 +2,9 @@
 
 mod bombs;
 mod config;
+mod corruption;
+#[cfg(feature = "torch")]
+mod corruption_runs;
 #[cfg(feature = "torch")]
 mod crashes;
 #[cfg(feature = "torch")]
@@ -19,12 +22,15 @@ mod experiments;
 #[cfg(feature = "torch")]
 mod fallback;
 mod fetch;
+mod formats;
 #[cfg(feature = "torch")]
 mod full_disk;
 mod hostile_data;
 #[cfg(feature = "torch")]
 mod hostile_runs;
 mod house;
+#[cfg(feature = "torch")]
+mod keeping;
 #[cfg(feature = "torch")]
 mod kill_points;
 #[cfg(feature = "torch")]
@@ -42,8 +48,6 @@ mod preparation;
 #[cfg(feature = "torch")]
 mod prune_points;
 mod readme;
-#[cfg(feature = "torch")]
-mod resume;
 #[cfg(feature = "torch")]
 mod run;
 mod schedule;

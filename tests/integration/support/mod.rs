@@ -5,6 +5,7 @@ pub(crate) mod canary;
 pub(crate) mod commands;
 #[cfg(feature = "torch")]
 pub(crate) mod faults;
+pub(crate) mod golden;
 #[cfg(feature = "torch")]
 pub(crate) mod kills;
 pub(crate) mod limits;

@@ -80,6 +80,13 @@ pub(crate) fn said(place: &Workplace, code: Option<i32>) -> Ran {
     Ran { code, stdout: place.read("stdout.txt"), stderr: place.read("stderr.txt") }
 }
 
+/// Whether programs started from here begin with a signal ignored, as a shell's background jobs do.
+pub(crate) fn is_ignored(signal: Signal) -> bool {
+    let own = fs::read_to_string("/proc/self/status").unwrap();
+    let mask = own.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
+    u64::from_str_radix(mask, 16).unwrap() >> (signal.as_raw() - 1) & 1 == 1
+}
+
 /// Sends a signal; a process that has ended already is fine.
 pub(crate) fn send(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
