@@ -27,6 +27,7 @@ fn survives_errors_at(name: &str, scene: &Scene, calls: &[Call], errors: &[&'sta
             assert_clear(&ran, &trace, &context);
             clear += 1;
         }
+        scene.assert_sound(&place, &context);
         scene.assert_recovers(&place, &context);
     });
     eprintln!(

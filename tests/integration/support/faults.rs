@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
 use super::strace::{Call, Fault, Trace, traced};
-use super::training::only_run;
+use super::training::{only_run, runs_of};
 use super::{Ran, Workplace, files_below};
 
 /// A command, what is there before it, and what it must leave in the end.
@@ -96,6 +96,15 @@ impl Scene {
         panic!("{call} was never reached for {fault:?}")
     }
 
+    /// Whether nothing that a run has is damaged: what is half done has a name that says so.
+    #[track_caller]
+    pub(crate) fn assert_sound(&self, place: &Workplace, context: &str) {
+        let checked = place.ablate(&["check", "runs"]);
+        let began = !runs_of(place).is_empty();
+        let fine = checked.code == Some(0) || !began && checked.code == Some(2);
+        assert!(fine, "{context}: {}{}", checked.stdout, checked.stderr);
+    }
+
     /// Runs the command again, undisturbed: it must end with an uninterrupted run's bytes and leave no litter.
     #[track_caller]
     pub(crate) fn assert_recovers(&self, place: &Workplace, context: &str) {
@@ -138,7 +147,7 @@ pub(super) fn names(tree: &Path) -> BTreeSet<String> {
     names.filter(|name| !more.iter().any(|part| format!("/{name}").contains(part))).collect()
 }
 
-pub(super) fn copy_of(place: &Workplace) -> Workplace {
+fn copy_of(place: &Workplace) -> Workplace {
     let copy = Workplace::new();
     for entry in walkdir::WalkDir::new(place.path("")).min_depth(1).into_iter().map(Result::unwrap) {
         let to = copy.path(entry.path().strip_prefix(place.path("")).unwrap());

@@ -1,7 +1,7 @@
 //! The commands that are disturbed, each with what is there before it.
 
 use super::Workplace;
-use super::faults::{Scene, copy_of, names};
+use super::faults::{Scene, names};
 use super::strace::{Call, Fault};
 use super::training::only_run;
 
