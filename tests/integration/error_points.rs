@@ -27,6 +27,7 @@ fn survives_errors_at(name: &str, scene: &Scene, calls: &[Call], errors: &[&'sta
             assert_clear(&ran, &trace, &context);
             clear += 1;
         }
+        scene.assert_sound(&place, &context);
         scene.assert_recovers(&place, &context);
     });
     eprintln!(
@@ -92,7 +93,7 @@ fn a_tree_that_cannot_be_read_is_not_begun_anew() {
     if left_out("errors of calls that read") {
         return;
     }
-    let scene = Scene::worker_resumed();
+    let scene = Scene::worker_resumed().keeping_more();
     survives_errors_at("a worker that reads", &scene, &scene.reads(), &["EIO"]);
     let scene = Scene::launcher_after();
     survives_errors_at("a launcher that reads", &scene, &scene.reads(), &["EIO"]);

@@ -65,7 +65,7 @@ fn fill(place: &Workplace, folder: &str, options: &str) -> (Ran, Ran) {
 
 /// Bytes and entries that are too few for one training, and some that are enough.
 fn sizes() -> Vec<String> {
-    let bytes = (1..=16).map(|n| format!("size={}k", 144 * n));
+    let bytes = (1..=16).map(|n| format!("size={}k", 90 * n));
     let entries = [5, 9, 14, 20].map(|n| format!("size=64m,nr_inodes={n}"));
     let all: Vec<String> = bytes.chain(entries).collect();
     let stride = Tier::asked().pick(20, 6, 1);

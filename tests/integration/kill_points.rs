@@ -12,6 +12,7 @@ fn survives_kills_at(name: &str, scene: &Scene, calls: &[Call]) {
         let context = format!("{name}, killed at {call}");
         let (place, ran, _) = scene.strike_at(call, Fault::Kill);
         assert_eq!(ran.code, None, "{context}: {}", ran.stderr);
+        scene.assert_sound(&place, &context);
         scene.assert_recovers(&place, &context);
     });
     eprintln!("T3, {name}: killed at {}, all bytes equal", counted(points));

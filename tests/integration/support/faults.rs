@@ -1,12 +1,12 @@
 //! A command that is killed, or refused by the disk, at one system call after another; and what must follow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
 use super::strace::{Call, Fault, Trace, traced};
-use super::training::only_run;
+use super::training::{only_run, runs_of};
 use super::{Ran, Workplace, files_below};
 
 /// A command, what is there before it, and what it must leave in the end.
@@ -20,17 +20,17 @@ pub(crate) struct Scene {
     /// The folder that it writes in.
     pub(super) tree: PathBuf,
     /// Every file there in the end, without those that an attempt may add.
-    pub(super) names: Vec<String>,
+    pub(super) names: BTreeSet<String>,
+    pub(super) keeps_more: bool,
     /// Keeps the data set's cache that the configuration names.
     pub(super) _finished: Option<Workplace>,
 }
 
 impl Scene {
-    /// Steps of the checkpoints before the command, and in the end.
-    pub(crate) fn checkpoints(&self) -> (Vec<u64>, Vec<u64>) {
-        let step =
-            |name: &String| name.split_once("checkpoints/step-")?.1.split_once("/manifest")?.0.parse().ok();
-        (only_run(&self.before).checkpoints(), self.names.iter().filter_map(step).collect())
+    /// The same where an old checkpoint may stay: none is deleted before a newer one was read to its last byte.
+    pub(crate) fn keeping_more(mut self) -> Scene {
+        self.keeps_more = true;
+        self
     }
 
     /// The calls by which an undisturbed command may change the tree.
@@ -74,7 +74,7 @@ impl Scene {
     }
 
     /// Runs the command once, with a fault at a call.
-    pub(super) fn strike(&self, call: &Call, fault: Fault) -> (Workplace, Ran, Trace) {
+    fn strike(&self, call: &Call, fault: Fault) -> (Workplace, Ran, Trace) {
         let place = copy_of(&self.before);
         let (ran, trace) = run_traced(&place, &self.command, Some((call, fault)));
         (place, ran, trace)
@@ -94,6 +94,15 @@ impl Scene {
             aim.nth = seen.map_or_else(|| call.nth.saturating_add_signed(off), |seen| seen.nth);
         }
         panic!("{call} was never reached for {fault:?}")
+    }
+
+    /// Whether nothing that a run has is damaged: what is half done has a name that says so.
+    #[track_caller]
+    pub(crate) fn assert_sound(&self, place: &Workplace, context: &str) {
+        let checked = place.ablate(&["check", "runs"]);
+        let began = !runs_of(place).is_empty();
+        let fine = checked.code == Some(0) || !began && checked.code == Some(2);
+        assert!(fine, "{context}: {}{}", checked.stdout, checked.stderr);
     }
 
     /// Runs the command again, undisturbed: it must end with an uninterrupted run's bytes and leave no litter.
@@ -132,14 +141,13 @@ fn before(mut calls: Vec<Call>, kind: impl Fn(&Call) -> bool) -> Vec<Call> {
 
 /// Every file of a tree, without those that depend on how many attempts it took. A summary that was cut off keeps
 /// its name, which is its writer's own: somebody else may be writing at the same time.
-pub(super) fn names(tree: &Path) -> Vec<String> {
+pub(super) fn names(tree: &Path) -> BTreeSet<String> {
     let more = [".rewound-", "/stdout.log", "/stderr.log", ".summary.csv."];
-    let mut names = files_below(tree);
-    names.retain(|name| !more.iter().any(|part| format!("/{name}").contains(part)));
-    names
+    let names = files_below(tree).into_iter();
+    names.filter(|name| !more.iter().any(|part| format!("/{name}").contains(part))).collect()
 }
 
-pub(super) fn copy_of(place: &Workplace) -> Workplace {
+fn copy_of(place: &Workplace) -> Workplace {
     let copy = Workplace::new();
     for entry in walkdir::WalkDir::new(place.path("")).min_depth(1).into_iter().map(Result::unwrap) {
         let to = copy.path(entry.path().strip_prefix(place.path("")).unwrap());

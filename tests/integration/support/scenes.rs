@@ -1,7 +1,7 @@
 //! The commands that are disturbed, each with what is there before it.
 
 use super::Workplace;
-use super::faults::{Scene, copy_of, names};
+use super::faults::{Scene, names};
 use super::strace::{Call, Fault};
 use super::training::only_run;
 
@@ -54,6 +54,7 @@ impl Scene {
             expected: run.bytes(),
             names: names(&run.path),
             tree: below,
+            keeps_more: false,
             _finished: Some(finished),
         }
     }
@@ -67,9 +68,7 @@ impl Scene {
             call.name.starts_with("rename") && call.path.ends_with("/checkpoints/step-00000002")
         };
         let publish = calls.iter().find(|call| publishes(call)).expect("a second checkpoint");
-        let (place, _, trace) = scene.strike(publish, Fault::Kill);
-        assert!(trace.struck().is_some_and(|struck| struck.is_like(publish)));
-        scene.before = place;
+        scene.before = scene.strike_at(publish, Fault::Kill).0;
         scene
     }
 
@@ -85,6 +84,7 @@ impl Scene {
             expected: run.bytes(),
             names: names(&finished.path("runs")),
             tree: "runs".into(),
+            keeps_more: false,
             _finished: None,
         }
     }
@@ -95,9 +95,8 @@ impl Scene {
         let mut scene = Scene::launcher();
         let calls = scene.calls();
         let first = calls.iter().find(|call| call.path.ends_with("stdout.log"));
-        let (place, _, _) = scene.strike(first.expect("a worker's output"), Fault::Kill);
-        assert!(only_run(&place).status().is_none(), "no worker was started");
-        scene.before = place;
+        scene.before = scene.strike_at(first.expect("a worker's output"), Fault::Kill).0;
+        assert!(only_run(&scene.before).status().is_none(), "no worker was started");
         scene.command.extend(["-s".to_owned(), "checkpoint.keep=2".to_owned()]);
         scene
     }
@@ -107,28 +106,6 @@ impl Scene {
         let mut scene = Scene::launcher();
         scene.before = finished();
         scene
-    }
-
-    /// `prune` over a finished run of five steps whose checkpoints were all kept: the best, a pinned one and the
-    /// newest stay.
-    pub(crate) fn prune() -> Scene {
-        let before = Workplace::with("x.toml", SHORT);
-        let keep_all = ["-s", "training.steps=5", "-s", "checkpoint.keep=9", "-s", "checkpoint.pin=[1]"];
-        before.ablate(&[&["run", "x.toml"], &keep_all[..]].concat()).exits(0);
-        let command: Vec<String> = ["prune", "runs/x", "--keep", "1"].map(str::to_owned).to_vec();
-        let pruned = copy_of(&before);
-        pruned.ablate(&["prune", "runs/x", "--keep", "1"]).exits(0);
-        let run = only_run(&pruned);
-        let (expected, names) = (run.bytes(), names(&pruned.path("runs")));
-        Scene {
-            before,
-            again: command.clone(),
-            command,
-            expected,
-            tree: "runs".into(),
-            names,
-            _finished: None,
-        }
     }
 }
 
