@@ -1,24 +1,29 @@
 //! The command line: one file a command; each parses, calls one library function and prints.
 
+mod check;
 mod compare;
 mod config;
 mod data;
 mod experiment_args;
+mod extend;
 mod failure;
 mod output;
 mod plan;
 mod plan_left_out;
 mod plan_table;
 mod probe_precision;
+mod prune;
 mod resume;
 mod run;
 mod sample;
 mod schedule;
 mod schedule_table;
 mod schedule_words;
+mod scope;
 mod status;
 mod worker;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -41,12 +46,18 @@ enum Command {
     Plan(plan::Args),
     /// Go on with what a run or experiment folder holds.
     Resume(resume::Args),
+    /// Make a run longer: a new run that starts from where this one is.
+    Extend(extend::Args),
     /// States, progress, speed and time left.
     Status(status::Args),
     /// Rank the variants: mean ± std over seeds, only the keys that vary.
     Compare(compare::Args),
     /// Draw images from a run's checkpoint.
     Sample(sample::Args),
+    /// Verify every checkpoint, log and record, byte by byte; changes nothing.
+    Check(check::Args),
+    /// Delete the checkpoints that checkpoint.keep and checkpoint.pin let go.
+    Prune(prune::Args),
     /// Noise schedules: beta, alpha_bar, SNR and log-SNR, several side by side, with a verdict on each.
     Schedule(schedule::Args),
     /// Show a resolved configuration, or where one of its values comes from.
@@ -67,9 +78,12 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::exec(args),
         Command::Plan(args) => plan::exec(args),
         Command::Resume(args) => resume::exec(args),
+        Command::Extend(args) => extend::exec(args),
         Command::Status(args) => status::exec(args),
         Command::Compare(args) => compare::exec(args),
         Command::Sample(args) => sample::exec(args),
+        Command::Check(args) => check::exec(args),
+        Command::Prune(args) => prune::exec(args),
         Command::Schedule(args) => schedule::exec(args),
         Command::Config(args) => config::exec(args),
         Command::Data(args) => data::exec(args),
@@ -78,7 +92,8 @@ pub fn main() -> ExitCode {
     };
     outcome.unwrap_or_else(|failure: Failure| {
         let code = failure.exit_code();
-        eprintln!("{:?}", failure.into_report());
+        // Standard error may be a file on the disk that is full: the exit code must not be lost with the words.
+        let _ = writeln!(io::stderr().lock(), "{:?}", failure.into_report());
         code
     })
 }

@@ -9,6 +9,7 @@
 //! [`Plan::build`] writes nothing; [`write_record`] and [`record_request`] are for whoever starts the runs.
 
 mod build;
+mod extension;
 mod facts;
 mod first_weights;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod sweep;
 mod variant;
 
 pub use build::{Plan, PlannedRun};
+pub use extension::{Extension, NotExtendable};
 pub use facts::ScheduleFacts;
 pub use left_out::{Duplicate, Excluded, Invalid};
 pub(crate) use name::short_float;

@@ -6,6 +6,7 @@
 //! leftover of a kill and is removed by the next attempt.
 
 use std::error::Error as StdError;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::files;
@@ -129,20 +130,30 @@ pub fn verify(fs: &dyn Fs, path: &Path, owner: Option<&Owner>) -> Result<Checkpo
 }
 
 /// The highest step that verifies, and the damaged ones above it.
+///
+/// # Errors
+/// A checkpoint is of a newer version of the program; or none verifies, and one of them could not be read and may be
+/// whole: a run is not begun anew because a disk was away for a moment.
 pub fn latest_verified(fs: &dyn Fs, run: &RunDir, owner: Option<&Owner>) -> Result<Latest, RunDirError> {
     let mut latest = Latest::default();
+    let mut unreadable = None;
     for (_, path) in list(fs, run)?.into_iter().rev() {
         match verify(fs, &path, owner) {
             Ok(checkpoint) => {
                 latest.checkpoint = Some(checkpoint);
-                break;
+                return Ok(latest);
             }
             // A version this program cannot read is no damage: training over it would lose work.
             Err(error @ RunDirError::Newer { .. }) => return Err(error),
-            Err(error) => latest.damaged.push((path, error.to_string())),
+            Err(error) => {
+                latest.damaged.push((path, error.to_string()));
+                if error.is_unreadable() {
+                    unreadable.get_or_insert(error);
+                }
+            }
         }
     }
-    Ok(latest)
+    unreadable.map_or(Ok(latest), Err)
 }
 
 /// Deletes old checkpoints: the newest `keep` (at least one) and every step in `protect` (the best, pinned
@@ -166,9 +177,16 @@ pub fn rotate(fs: &dyn Fs, run: &RunDir, keep: usize, protect: &[u64]) -> Result
     Ok(deleted)
 }
 
+/// A file of a checkpoint's folder that its manifest does not name.
+pub(super) fn stranger(fs: &dyn Fs, found: &Checkpoint) -> Result<Option<OsString>, RunDirError> {
+    let names = files::names_in(fs, &found.path)?;
+    let known = |name: &str| name == MANIFEST_NAME || found.manifest.files.contains_key(name);
+    Ok(names.into_iter().find(|name| !name.to_str().is_some_and(known)))
+}
+
 /// Renames first, so that a kill never leaves half a checkpoint under a checkpoint's name. A folder that
 /// holds anything else than the manifest's files is left alone.
-fn delete(fs: &dyn Fs, path: &Path, manifest: &Manifest) -> Result<bool, RunDirError> {
+pub(super) fn delete(fs: &dyn Fs, path: &Path, manifest: &Manifest) -> Result<bool, RunDirError> {
     let names = files::names_in(fs, path)?;
     let known = |name: &str| name == MANIFEST_NAME || manifest.files.contains_key(name);
     if !names.iter().all(|name| name.to_str().is_some_and(known)) {

@@ -5,11 +5,13 @@
 //! says who owns a folder; `fs` is the one seam through which bytes that matter reach the disk, `files` what
 //! we ask of it; `format` holds the versions.
 
+pub mod audit;
 pub mod checkpoint;
 pub mod columns;
 pub mod csv_log;
 mod error;
 pub mod files;
+mod fork;
 pub mod format;
 pub mod fs;
 mod journal;
@@ -20,6 +22,7 @@ mod overrides;
 pub mod plan_file;
 pub mod process;
 pub mod provenance;
+mod prune;
 pub mod status;
 pub mod summary;
 mod walk;
@@ -29,6 +32,7 @@ pub use checkpoint::{Checkpoint, Latest};
 pub use columns::{EVAL_HEADER, LEVELS_HEADER, METRICS_HEADER, TIMING_HEADER};
 pub use csv_log::{Cell, CsvLog, Mark};
 pub use error::RunDirError;
+pub use fork::Fork;
 pub use fs::{Disk, Fs};
 pub use journal::{Journal, Retention};
 pub use layout::{ExperimentDir, RunDir};
@@ -36,6 +40,7 @@ pub use lock::{ExperimentLock, Held, RunLock, owner_is_alive};
 pub use manifest::{Best, Manifest, ManifestMeta, Owner};
 pub use overrides::Overrides;
 pub use process::Process;
+pub use prune::{Pruned, prune};
 pub use status::{State, Status};
 pub use walk::{Damage, FoundRun, Located};
 pub use weights::{WeightsError, WeightsFile};

@@ -2,7 +2,7 @@
 //!
 //! Equal bytes are promised for equal conditions; [`Attempt::difference`] says which condition changed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,20 @@ pub struct Provenance {
     pub format: u32,
     /// One entry per start of a worker.
     pub attempts: Vec<Attempt>,
+    /// The run whose beginning this one has, where it was made by extending one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended_from: Option<Origin>,
+}
+
+/// Where a run's beginning comes from; the attempts up to there are that run's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Its folder then.
+    pub run: PathBuf,
+    /// The step up to which the two are one.
+    pub step: u64,
+    /// Who extended it.
+    pub by: Attempt,
 }
 
 /// The conditions of one attempt.
@@ -102,7 +116,7 @@ impl Provenance {
         let path = run.provenance_path();
         match files::read_text(&Disk, &path, SIZE_LIMIT)? {
             Some(text) => Provenance::parse(&path, &text),
-            None => Ok(Provenance { format: PROVENANCE_FORMAT, attempts: vec![] }),
+            None => Ok(Provenance { format: PROVENANCE_FORMAT, attempts: vec![], extended_from: None }),
         }
     }
 

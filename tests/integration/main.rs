@@ -2,29 +2,57 @@
 
 mod bombs;
 mod config;
+mod corruption;
+#[cfg(feature = "torch")]
+mod corruption_runs;
+#[cfg(feature = "torch")]
+mod crashes;
 #[cfg(feature = "torch")]
 mod data;
 #[cfg(feature = "torch")]
 mod diffusers;
 #[cfg(feature = "torch")]
 mod effects;
+#[cfg(feature = "torch")]
+mod error_points;
 mod errors;
 #[cfg(feature = "torch")]
 mod every_key;
 mod experiments;
+#[cfg(feature = "torch")]
+mod fallback;
 mod fetch;
+mod formats;
+#[cfg(feature = "torch")]
+mod full_disk;
 mod hostile_data;
 #[cfg(feature = "torch")]
 mod hostile_runs;
 mod house;
 #[cfg(feature = "torch")]
-mod precision;
-mod readme;
+mod keeping;
 #[cfg(feature = "torch")]
-mod resume;
+mod kill_points;
+#[cfg(feature = "torch")]
+mod kills;
+#[cfg(feature = "torch")]
+mod memory;
+#[cfg(feature = "torch")]
+mod orphans;
+#[cfg(feature = "torch")]
+mod ownership;
+#[cfg(feature = "torch")]
+mod precision;
+#[cfg(feature = "torch")]
+mod preparation;
+#[cfg(feature = "torch")]
+mod prune_points;
+mod readme;
 #[cfg(feature = "torch")]
 mod run;
 mod schedule;
+#[cfg(feature = "torch")]
+mod signals;
 mod support;
 #[cfg(feature = "torch")]
 mod sweep;

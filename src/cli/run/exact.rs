@@ -6,40 +6,45 @@
 use super::{Entry, Options};
 use crate::cli::failure::Failure;
 
-/// Refuses to go on where the promise of equal bytes would be broken, or was broken by an earlier attempt.
+/// Refuses to go on where the promise of equal bytes would be broken, or was broken by an earlier attempt. Runs that
+/// the command would not start are not looked at.
 #[cfg(feature = "torch")]
 pub(in crate::cli) fn require_exact(entries: &[Entry], options: &Options) -> Result<(), Failure> {
-    use crate::guard::printable;
-    use crate::rundir::provenance::Attempt;
-
     if !options.require_exact {
         return Ok(());
     }
+    refuse_inexact(&entries.iter().filter(|entry| goes_on(entry, options)).collect::<Vec<_>>())
+}
+
+/// The same for all of these runs.
+#[cfg(feature = "torch")]
+pub(in crate::cli) fn refuse_inexact(entries: &[&Entry]) -> Result<(), Failure> {
+    use crate::guard::printable;
+    use crate::rundir::provenance::Attempt;
+
     let here =
         Attempt { libtorch: crate::train::libtorch_version().to_owned(), ..Attempt::of_this_process() };
-    let goes_on = |entry: &&Entry| goes_on(entry, options);
-    let inexact: Vec<_> = entries
-        .iter()
-        .filter(goes_on)
-        .filter_map(|entry| Some((&entry.label, reason(entry, &here)?)))
-        .collect();
+    let reasons = entries.iter().filter_map(|entry| Some((&entry.label, reason(entry, &here)?)));
+    let inexact: Vec<_> = reasons.collect();
     if inexact.is_empty() {
         return Ok(());
     }
     let lines = inexact.iter().map(|(label, reason)| format!("\n  {label}: {}", printable(reason)));
-    let runs = if entries.len() == 1 { "run" } else { "runs" };
-    Err(Failure::user(format!(
-        "{} of {} {runs} cannot go on exactly{}",
-        inexact.len(),
-        entries.len(),
-        lines.collect::<String>()
-    ))
-    .with_help("nothing was changed; go on where and as they began, or without --require-exact"))
+    let (count, of) = (inexact.len(), entries.len());
+    let runs = if of == 1 { "run" } else { "runs" };
+    Err(Failure::user(format!("{count} of {of} {runs} cannot go on exactly{}", lines.collect::<String>()))
+        .with_help("nothing was changed; go on where and as they began, or without --require-exact"))
 }
 
 /// Without libtorch nothing is trained, and the command has said so before it gets here.
 #[cfg(not(feature = "torch"))]
 pub(in crate::cli) fn require_exact(_: &[Entry], _: &Options) -> Result<(), Failure> {
+    Ok(())
+}
+
+/// As [`require_exact`].
+#[cfg(not(feature = "torch"))]
+pub(in crate::cli) fn refuse_inexact(_: &[&Entry]) -> Result<(), Failure> {
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use super::Entry;
 use super::prepare::{PrepareError, prepare};
 use crate::cli::compare;
 use crate::cli::failure::{Failure, exit};
-use crate::cli::output::{say, warn};
+use crate::cli::output::{say, tell, warn};
 use crate::guard::printable;
 use crate::launch::{
     self, End, LaunchError, Launcher, Local, Outcome, Slots, Standing, Stop, progress, standing,
@@ -73,7 +73,8 @@ fn system(error: &LaunchError) -> Failure {
 /// Creates the experiment's folder and takes its lock, or says who has it or why it cannot be written.
 pub(in crate::cli) fn take(directory: &ExperimentDir) -> Result<ExperimentLock, Failure> {
     let unwritable = |error: RunDirError| match &error {
-        RunDirError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => storage(error),
+        RunDirError::Io { source, .. } if !is_a_choice(source.kind()) => storage(error),
+        RunDirError::Malformed { .. } => Failure::user(error),
         _ => Failure::user(format!("the runs folder cannot be written: {error}"))
             .with_help("choose another with -s runtime.runs_dir=DIR, or allow writing there"),
     };
@@ -94,6 +95,25 @@ pub(in crate::cli) fn take(directory: &ExperimentDir) -> Result<ExperimentLock, 
         ));
     }
     Ok(lock)
+}
+
+/// Whether a folder is refused for what it is, not for the state of its disk: trying again would not help.
+fn is_a_choice(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{
+        AlreadyExists, InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound,
+        PermissionDenied, ReadOnlyFilesystem,
+    };
+    matches!(
+        kind,
+        AlreadyExists
+            | InvalidFilename
+            | InvalidInput
+            | IsADirectory
+            | NotADirectory
+            | NotFound
+            | PermissionDenied
+            | ReadOnlyFilesystem
+    )
 }
 
 /// A disk that refused, as the documented exit code.
@@ -196,6 +216,9 @@ impl Session<'_> {
         for (index, owner) in &sorted.held {
             say(format_args!("in use: {}, by {owner}", entries[*index].label));
         }
+        for ended in outcome.ended.iter().filter(|ended| ended.end == End::Held) {
+            say(format_args!("in use: {}", ended.error.as_deref().unwrap_or("by another process")));
+        }
         let ended = outcome.ended.iter().map(|ended| (&entries[sorted.pending[ended.index]], ended));
         let new = ended.filter(|(_, ended)| is_bad(ended.end)).map(|(entry, ended)| (entry, &ended.error));
         let old = sorted.failed.iter().map(|(index, error)| (&entries[*index], error));
@@ -214,15 +237,15 @@ impl Session<'_> {
         if self.options.quiet {
             return;
         }
-        println!("{}", counts(entries.len(), sorted, outcome));
+        tell(counts(entries.len(), sorted, outcome));
         let unfinished = outcome.not_started > 0 || outcome.ended.iter().any(|ended| is_resumable(ended.end));
         if unfinished {
-            println!("run the same command again to go on");
+            tell("run the same command again to go on");
         }
         if sorted.done > 0 || outcome.ended.iter().any(|ended| ended.end == End::Done) {
             let folder = self.directory.path();
-            println!("\n{}", compare::default_table(folder));
-            println!("more: ablate compare {}", printable(&folder.display().to_string()));
+            tell(format_args!("\n{}", compare::default_table(folder)));
+            tell(format_args!("more: ablate compare {}", printable(&folder.display().to_string())));
         }
     }
 }

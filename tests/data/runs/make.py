@@ -1,26 +1,48 @@
-"""Makes golden run folders with the program ./ablate: seed 0 done, seed 1 killed."""
-import os, shutil, signal, subprocess, sys, time, glob
+"""Makes the golden runs of a format with the program `./ablate` in the current folder: seed 0 done, seed 1 killed.
+
+In: `ablate` and `golden.toml`, in a folder `/golden`. Out: `runs/golden`. See README.md.
+"""
+
+import glob
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+# Rows of metrics.csv after which the second run is killed: past its second checkpoint, before its third.
+ROWS = 9
+
 
 def rows(seed):
+    """Whole rows that a run has logged so far."""
     found = glob.glob(f"runs/golden/*/seed-{seed}/metrics.csv")
-    return open(found[0]).read().count("\n") - 1 if found else 0
+    if not found:
+        return 0
+    with open(found[0], encoding="utf-8") as log:
+        return log.read().count("\n") - 1
 
-def workers(pid):
-    return [int(p) for p in open(f"/proc/{pid}/task/{pid}/children").read().split()]
 
-def interrupt(seed, at, sig):
-    child = subprocess.Popen(["./ablate", "run", "golden.toml", "--only", f"*/seed-{seed}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while rows(seed) < at and child.poll() is None:
+def workers(launcher):
+    """The launcher's children."""
+    with open(f"/proc/{launcher}/task/{launcher}/children", encoding="ascii") as children:
+        return [int(pid) for pid in children.read().split()]
+
+
+def main():
+    for folder in ("runs", "data"):
+        shutil.rmtree(folder, ignore_errors=True)
+    train = ["./ablate", "run", "golden.toml", "--quiet", "--only"]
+    subprocess.run([*train, "*/seed-0"], check=True)
+    launcher = subprocess.Popen([*train, "*/seed-1"])
+    while rows(1) < ROWS:
+        if launcher.poll() is not None:
+            raise SystemExit("the run ended before it could be killed; try again")
         time.sleep(0.0005)
-    if child.poll() is None:
-        if sig == signal.SIGKILL:
-            for worker in workers(child.pid):
-                os.kill(worker, sig)
-            os.kill(child.pid, sig)
-        else:
-            os.kill(child.pid, sig)
-    print(seed, child.wait(), rows(seed))
+    for pid in [*workers(launcher.pid), launcher.pid]:
+        os.kill(pid, signal.SIGKILL)
+    launcher.wait()
+    print(f"killed after {rows(1)} rows")
 
-shutil.rmtree("runs", ignore_errors=True); shutil.rmtree("data", ignore_errors=True)
-subprocess.run(["./ablate", "run", "golden.toml", "--only", "*/seed-0"], check=True)
-interrupt(1, 9, signal.SIGKILL)
+
+main()

@@ -3,9 +3,22 @@
 #[cfg(feature = "torch")]
 pub(crate) mod canary;
 pub(crate) mod commands;
+#[cfg(feature = "torch")]
+pub(crate) mod faults;
+pub(crate) mod golden;
+#[cfg(feature = "torch")]
+pub(crate) mod kills;
 pub(crate) mod limits;
 #[cfg(feature = "torch")]
+pub(crate) mod points;
+#[cfg(feature = "torch")]
 pub(crate) mod processes;
+#[cfg(feature = "torch")]
+mod scenes;
+#[cfg(feature = "torch")]
+pub(crate) mod stops;
+#[cfg(feature = "torch")]
+pub(crate) mod strace;
 #[cfg(feature = "torch")]
 pub(crate) mod tier;
 #[cfg(feature = "torch")]
@@ -61,6 +74,21 @@ impl Workplace {
         }
         command.env("NO_COLOR", "1").env_remove("COLUMNS").env_remove("OMP_NUM_THREADS");
         command
+    }
+
+    /// As [`Workplace::command`], started by a shell that does something first; `exec "$@"` starts the program.
+    pub(crate) fn command_after(&self, script: &str, arguments: &[&str]) -> Command {
+        let program = self.command(arguments);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, "sh"]).arg(program.get_program()).args(program.get_args());
+        shell.current_dir(self.folder.path()).stdin(Stdio::null());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        shell
     }
 
     /// Runs the program to its end.
