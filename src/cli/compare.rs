@@ -65,7 +65,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let query = Query { metric: args.metric, at: args.at, weights: args.weights.unwrap_or_default() };
     let comparison = compare::compare(&loaded, &query).map_err(|error| failure(&error))?;
     if !args.format.has_prose() {
-        eprint!("{}", format::prose(&comparison).trim_start());
+        super::output::say(format::prose(&comparison).trim());
     }
     print(&format::render(&comparison, args.format, width()))?;
     Ok(ExitCode::SUCCESS)

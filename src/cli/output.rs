@@ -16,6 +16,12 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// A line on standard output about what was done. Its reader may be gone, its disk full: the exit code must still say
+/// how it ended.
+pub(super) fn tell(text: impl Display) {
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
 /// A line on standard error, safe for a terminal. One that cannot be written must not end what it is about.
 pub(super) fn say(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{}", printable_lines(&text.to_string()));

@@ -2,7 +2,7 @@
 //!
 //! Only for a worker started with `--die-with-parent`: a batch job's stdin is closed from the start.
 
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 
 use rustix::process::{Signal, getpgrp, getpid, kill_current_process_group, kill_process};
 
@@ -12,11 +12,16 @@ use rustix::process::{Signal, getpgrp, getpid, kill_current_process_group, kill_
 pub fn start() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
-        eprintln!("warning: no parent-death signal: {error}");
+        warn(&format!("no parent-death signal: {error}"));
     }
     if let Err(error) = std::thread::Builder::new().name("death-watch".to_owned()).spawn(watch) {
-        eprintln!("warning: stdin is not watched for the launcher's end: {error}");
+        warn(&format!("stdin is not watched for the launcher's end: {error}"));
     }
+}
+
+/// Standard error is a file of the run, on a disk that may be full: that must not end the worker.
+fn warn(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "warning: {text}");
 }
 
 fn watch() {

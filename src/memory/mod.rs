@@ -46,7 +46,7 @@ fn refused(shortage: Shortage, room: Option<Room>) -> String {
         Place::Mps => " on Apple's GPU",
     };
     let asked = match shortage.asked {
-        Some(bytes) => format!("{} more were asked for", human(bytes)),
+        Some(bytes) => format!("{} more was asked for", human(bytes)),
         None => "an allocation was refused".to_owned(),
     };
     let known = match shortage.place {
@@ -69,20 +69,23 @@ fn killed(held: Option<u64>, room: Option<Room>) -> String {
 
 /// What to change. Fewer runs side by side are the same runs; everything else is another variant.
 fn advice(place: Place, config: Option<&Config>) -> String {
-    let fewer = if place == Place::Host { "runtime.jobs" } else { "runtime.slots_per_device" };
+    let fewer_at_once = if place == Place::Host { "runtime.jobs" } else { "runtime.slots_per_device" };
     let mut keys = Vec::new();
     if config.is_none_or(|config| config.training.gradient_accumulation < config.training.batch_size) {
         keys.push("a larger training.gradient_accumulation");
     }
-    if config.is_none_or(|config| config.training.batch_size > 1) {
-        keys.push("a smaller training.batch_size");
-    }
     if config.is_some_and(|config| config.training.precision == Precision::F32) {
         keys.push("training.precision = \"bf16\"");
     }
-    keys.push("a smaller data.image_size or model.base_channels");
+    let batch = config.is_none_or(|config| config.training.batch_size > 1);
+    keys.push(if batch {
+        "a smaller training.batch_size, data.image_size or model.base_channels"
+    } else {
+        "a smaller data.image_size or model.base_channels"
+    });
     format!(
-        "with fewer {fewer} or more memory --retry-failed goes on with it; as another variant, {} needs less",
+        "another variant would need less: {}; with fewer {fewer_at_once} or more memory, --retry-failed tries this \
+         one again",
         keys.join(", ")
     )
 }
@@ -115,14 +118,13 @@ mod tests {
         let (start, rest) = text.split_once("; the run needs at least ").unwrap();
         assert_eq!(
             start,
-            "out of memory: 8.00 GiB more were asked for, 2.00 GiB of this machine's 16.00 GiB are free"
+            "out of memory: 8.00 GiB more was asked for, 2.00 GiB of this machine's 16.00 GiB are free"
         );
-        let advice = rest.split_once("; with fewer ").unwrap().1;
+        let advice = rest.split_once("; another variant ").unwrap().1;
         assert_eq!(
             advice,
-            "runtime.jobs or more memory --retry-failed goes on with it; as another variant, a smaller \
-             training.batch_size, training.precision = \"bf16\", a smaller data.image_size or model.base_channels \
-             needs less"
+            "would need less: training.precision = \"bf16\", a smaller training.batch_size, data.image_size or \
+             model.base_channels; with fewer runtime.jobs or more memory, --retry-failed tries this one again"
         );
     }
 
@@ -137,13 +139,16 @@ mod tests {
         let text = explain(Cause::Refused(shortage), Some(room), None);
         assert_eq!(
             text,
-            "out of memory on the GPU: 20.00 GiB more were asked for, 3.00 GiB of 140.00 GiB are free; with fewer \
-             runtime.slots_per_device or more memory --retry-failed goes on with it; as another variant, a larger \
-             training.gradient_accumulation, a smaller training.batch_size, a smaller data.image_size or \
-             model.base_channels needs less"
+            "out of memory on the GPU: 20.00 GiB more was asked for, 3.00 GiB of 140.00 GiB are free; another variant \
+             would need less: a larger training.gradient_accumulation, a smaller training.batch_size, \
+             data.image_size or model.base_channels; with fewer runtime.slots_per_device or more memory, \
+             --retry-failed tries this one again"
         );
         let silent = explain(Cause::Refused(Shortage::on(Place::Cuda, None)), None, None);
-        assert!(silent.starts_with("out of memory on the GPU: an allocation was refused; with"), "{silent}");
+        assert!(
+            silent.starts_with("out of memory on the GPU: an allocation was refused; another"),
+            "{silent}"
+        );
     }
 
     #[test]
@@ -151,7 +156,7 @@ mod tests {
         let room = Room { free: None, total: GIB / 2, bound: Bound::ControlGroup };
         let text = explain(Cause::Killed(Some(480 << 20)), Some(room), None);
         let expected = "out of memory: the kernel killed the worker, which held 480.00 MiB when last seen, the control \
-                        group may have 512.00 MiB; with fewer";
+                        group may have 512.00 MiB; another variant";
         assert!(text.starts_with(expected), "{text}");
     }
 

@@ -41,8 +41,8 @@ impl Need {
     pub(super) fn sentence(&self, config: &Config) -> String {
         let averages = config.ema.tracks().len();
         format!(
-            "at least {} for {} parameters with gradients, optimizer and {averages} average{}, and {} image{} at a \
-             time, and more for what lies between its layers",
+            "at least {} for {} parameters (with gradients, optimizer and {averages} average{}) and {} image{} at a \
+             time, activations not counted",
             human(self.bytes),
             grouped(self.parameters),
             plural(averages as u64),
@@ -94,8 +94,8 @@ mod tests {
         let need = Need { parameters: 35_746_307, images: 1, bytes: 3 << 29 };
         assert_eq!(
             need.sentence(&config),
-            "at least 1.50 GiB for 35,746,307 parameters with gradients, optimizer and 1 average, and 1 image at a \
-             time, and more for what lies between its layers"
+            "at least 1.50 GiB for 35,746,307 parameters (with gradients, optimizer and 1 average) and 1 image at a \
+             time, activations not counted"
         );
         assert_eq!([0, 999, 1000, 1_000_000].map(grouped), ["0", "999", "1,000", "1,000,000"]);
     }

@@ -130,20 +130,30 @@ pub fn verify(fs: &dyn Fs, path: &Path, owner: Option<&Owner>) -> Result<Checkpo
 }
 
 /// The highest step that verifies, and the damaged ones above it.
+///
+/// # Errors
+/// A checkpoint is of a newer version of the program; or none verifies, and one of them could not be read and may be
+/// whole: a run is not begun anew because a disk was away for a moment.
 pub fn latest_verified(fs: &dyn Fs, run: &RunDir, owner: Option<&Owner>) -> Result<Latest, RunDirError> {
     let mut latest = Latest::default();
+    let mut unreadable = None;
     for (_, path) in list(fs, run)?.into_iter().rev() {
         match verify(fs, &path, owner) {
             Ok(checkpoint) => {
                 latest.checkpoint = Some(checkpoint);
-                break;
+                return Ok(latest);
             }
             // A version this program cannot read is no damage: training over it would lose work.
             Err(error @ RunDirError::Newer { .. }) => return Err(error),
-            Err(error) => latest.damaged.push((path, error.to_string())),
+            Err(error) => {
+                latest.damaged.push((path, error.to_string()));
+                if error.is_unreadable() {
+                    unreadable.get_or_insert(error);
+                }
+            }
         }
     }
-    Ok(latest)
+    unreadable.map_or(Ok(latest), Err)
 }
 
 /// Deletes old checkpoints: the newest `keep` (at least one) and every step in `protect` (the best, pinned

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use thiserror::Error;
 
 /// An error of the run tree.
@@ -120,6 +121,23 @@ impl RunDirError {
 
     pub(crate) fn malformed(path: &Path, reason: impl ToString) -> Self {
         RunDirError::Malformed { path: path.to_path_buf(), reason: reason.to_string() }
+    }
+
+    /// Whether the system would not let us read what may be whole: a broken disk, rights, too many open files. What
+    /// is missing, or is not what it should be, is damage.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        const REFUSALS: &[Errno] = &[
+            Errno::IO,
+            Errno::ACCESS,
+            Errno::PERM,
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOMEM,
+            Errno::STALE,
+            Errno::TIMEDOUT,
+        ];
+        let RunDirError::Io { source, .. } = self else { return false };
+        Errno::from_io_error(source).is_some_and(|errno| REFUSALS.contains(&errno))
     }
 
     /// Whether storage is to blame (disk full, I/O error): the run is resumable and its worker exits 74.

@@ -147,12 +147,8 @@ fn by_record(folder: &Path, file: &mut File, path: &Path) -> Result<(), Held> {
     }
 }
 
-/// Writes the owner in place: a rename would put another file under the name than the locked one. A file with
-/// a second name is somebody's copy as well and stays as it is; the lock holds without a record.
+/// Writes the owner in place: a rename would put another file under the name than the locked one.
 fn record(file: &mut File) -> std::io::Result<()> {
-    if file.metadata()?.nlink() > 1 {
-        return Ok(());
-    }
     let mut text = serde_json::to_vec(&Process::current()).map_err(std::io::Error::other)?;
     text.push(b'\n');
     file.set_len(0)?;

@@ -41,7 +41,7 @@ mod tests {
         let refused = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8589934592 bytes.";
         assert!(std::panic::catch_unwind(|| panic!("{refused}")).is_err());
         let text = explain(refused, &crate::config::defaults()).unwrap();
-        assert!(text.starts_with("out of memory: 8.00 GiB more were asked for, "), "{text}");
+        assert!(text.starts_with("out of memory: 8.00 GiB more was asked for, "), "{text}");
         assert!(text.contains("; the run needs at least "), "{text}");
         assert_eq!(explain("no such tensor", &crate::config::defaults()), None);
     }

@@ -2,7 +2,8 @@
 //! from the last good checkpoint.
 
 use crate::support::Ran;
-use crate::support::faults::{Scene, chosen, counted, left_out, try_each};
+use crate::support::faults::Scene;
+use crate::support::points::{chosen, counted, left_out, try_each};
 use crate::support::strace::{Call, Fault, Trace};
 
 /// What a broken, a full and a rationed disk say.
@@ -11,10 +12,10 @@ const ERRORS: [&str; 3] = ["EIO", "ENOSPC", "EDQUOT"];
 const STORAGE: i32 = 74;
 
 /// Lets each of these calls fail in each way, then lets the command go on, and compares.
-fn survives_errors_at(name: &str, scene: &Scene, calls: &[Call]) {
+fn survives_errors_at(name: &str, scene: &Scene, calls: &[Call], errors: &[&'static str]) {
     let points = chosen(calls);
     let (mut right, mut clear) = (0, 0);
-    let cases = points.iter().flat_map(|&call| ERRORS.map(|errno| (call, errno)));
+    let cases = points.iter().flat_map(|&call| errors.iter().map(move |&errno| (call, errno)));
     try_each(cases, |&(call, errno)| {
         let context = format!("{name}, {errno} from {call}");
         let (place, ran, trace) = scene.strike_at(call, Fault::Error(errno));
@@ -26,12 +27,13 @@ fn survives_errors_at(name: &str, scene: &Scene, calls: &[Call]) {
             assert_clear(&ran, &trace, &context);
             clear += 1;
         }
+        scene.assert_sound(&place, &context);
         scene.assert_recovers(&place, &context);
     });
     eprintln!(
         "T4, {name}: {} x {} errors: {right} ended right, {clear} failed clearly, all bytes equal after",
         counted(points),
-        ERRORS.len()
+        errors.len()
     );
 }
 
@@ -61,7 +63,7 @@ fn a_worker_whose_disk_refuses_any_call_ends_right_or_says_so() {
         return;
     }
     let scene = Scene::worker();
-    survives_errors_at("a worker", &scene, &scene.calls());
+    survives_errors_at("a worker", &scene, &scene.calls(), &ERRORS);
 }
 
 #[test]
@@ -70,7 +72,7 @@ fn a_worker_that_resumes_and_whose_disk_refuses_any_call_ends_right_or_says_so()
         return;
     }
     let scene = Scene::worker_resumed();
-    survives_errors_at("a worker that resumes", &scene, &scene.calls_before_training());
+    survives_errors_at("a worker that resumes", &scene, &scene.calls_before_training(), &ERRORS);
 }
 
 #[test]
@@ -79,7 +81,20 @@ fn a_launcher_whose_disk_refuses_any_call_ends_right_or_says_so() {
         return;
     }
     let scene = Scene::launcher();
-    survives_errors_at("a launcher", &scene, &scene.calls());
+    survives_errors_at("a launcher", &scene, &scene.calls_before_workers(), &ERRORS);
     let scene = Scene::launcher_again();
-    survives_errors_at("a launcher that comes again", &scene, &scene.calls());
+    survives_errors_at("a launcher that comes again", &scene, &scene.calls_before_workers(), &ERRORS);
+    let scene = Scene::launcher_after();
+    survives_errors_at("a launcher that sums up", &scene, &scene.calls_of_the_summary(), &ERRORS);
+}
+
+#[test]
+fn a_tree_that_cannot_be_read_is_not_begun_anew() {
+    if left_out("errors of calls that read") {
+        return;
+    }
+    let scene = Scene::worker_resumed().keeping_more();
+    survives_errors_at("a worker that reads", &scene, &scene.reads(), &["EIO"]);
+    let scene = Scene::launcher_after();
+    survives_errors_at("a launcher that reads", &scene, &scene.reads(), &["EIO"]);
 }

@@ -4,6 +4,7 @@
 //! The disk is a file system in memory of a given size, mounted in a name space of its own. Where that is not
 //! allowed, the tests say that they were skipped.
 
+use std::fs::OpenOptions;
 use std::process::Command;
 
 use crate::support::kills::{RUN, reference};
@@ -64,7 +65,7 @@ fn fill(place: &Workplace, folder: &str, options: &str) -> (Ran, Ran) {
 
 /// Bytes and entries that are too few for one training, and some that are enough.
 fn sizes() -> Vec<String> {
-    let bytes = (1..=16).map(|n| format!("size={}k", 144 * n));
+    let bytes = (1..=16).map(|n| format!("size={}k", 90 * n));
     let entries = [5, 9, 14, 20].map(|n| format!("size=64m,nr_inodes={n}"));
     let all: Vec<String> = bytes.chain(entries).collect();
     let stride = Tier::asked().pick(20, 6, 1);
@@ -99,6 +100,21 @@ fn a_full_disk_is_named_and_costs_nothing_once_there_is_room() {
         "T7: {} sizes of the runs' disk, {filled} too small, all bytes equal once there was room",
         sizes.len()
     );
+}
+
+#[test]
+fn words_that_cannot_be_kept_cost_no_training() {
+    let full = || OpenOptions::new().write(true).open("/dev/full");
+    if let Err(error) = full() {
+        eprintln!("skipped: words that cannot be kept: /dev/full: {error}");
+        return;
+    }
+    let place = tiny("");
+    let status = place.command(RUN).stdout(full().unwrap()).stderr(full().unwrap()).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+    only_run(&place).assert_equals(&reference().bytes, "words on a full disk");
+    let status = place.command(&["run", "no-such.toml"]).stderr(full().unwrap()).status().unwrap();
+    assert_eq!(status.code(), Some(2), "the exit code is not lost with the words");
 }
 
 #[test]

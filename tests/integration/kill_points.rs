@@ -1,7 +1,8 @@
 //! Killed at every single system call that changes the run tree, the program ends the next time as if nothing had
 //! been.
 
-use crate::support::faults::{Scene, chosen, counted, left_out, try_each};
+use crate::support::faults::Scene;
+use crate::support::points::{chosen, counted, left_out, try_each};
 use crate::support::strace::{Call, Fault};
 
 /// Kills the command at each of these calls, lets it go on, and compares.
@@ -11,6 +12,7 @@ fn survives_kills_at(name: &str, scene: &Scene, calls: &[Call]) {
         let context = format!("{name}, killed at {call}");
         let (place, ran, _) = scene.strike_at(call, Fault::Kill);
         assert_eq!(ran.code, None, "{context}: {}", ran.stderr);
+        scene.assert_sound(&place, &context);
         scene.assert_recovers(&place, &context);
     });
     eprintln!("T3, {name}: killed at {}, all bytes equal", counted(points));
@@ -40,7 +42,9 @@ fn a_launcher_killed_at_any_call_loses_nothing() {
         return;
     }
     let scene = Scene::launcher();
-    survives_kills_at("a launcher", &scene, &scene.calls());
+    survives_kills_at("a launcher", &scene, &scene.calls_before_workers());
     let scene = Scene::launcher_again();
-    survives_kills_at("a launcher that comes again", &scene, &scene.calls());
+    survives_kills_at("a launcher that comes again", &scene, &scene.calls_before_workers());
+    let scene = Scene::launcher_after();
+    survives_kills_at("a launcher that sums up", &scene, &scene.calls_of_the_summary());
 }

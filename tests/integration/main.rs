@@ -49,8 +49,6 @@ mod preparation;
 mod prune_points;
 mod readme;
 #[cfg(feature = "torch")]
-mod resume;
-#[cfg(feature = "torch")]
 mod run;
 mod schedule;
 #[cfg(feature = "torch")]

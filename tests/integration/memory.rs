@@ -45,11 +45,12 @@ fn a_run_that_is_refused_memory_fails_with_numbers_and_the_others_go_on() {
     let error = error_of(&failed);
     assert!(error.starts_with("out of memory: "), "{error}");
     let parts = [
-        " more were asked for, ",
+        " more was asked for, ",
         " of the 4.00 GiB allowed by ulimit -v are free; the run needs at least ",
-        " for 18,521 parameters with gradients, optimizer and 1 average, and 262,144 images at a time",
-        "; with fewer runtime.jobs or more memory --retry-failed goes on with it; as another variant, a larger \
-         training.gradient_accumulation, a smaller training.batch_size, training.precision = \"bf16\", ",
+        " for 18,521 parameters (with gradients, optimizer and 1 average) and 262,144 images at a time, activations ",
+        "; another variant would need less: a larger training.gradient_accumulation, training.precision = \"bf16\", a \
+         smaller training.batch_size, data.image_size or model.base_channels; with fewer runtime.jobs or more memory, \
+         --retry-failed tries this one again",
     ];
     for part in parts {
         assert!(error.contains(part), "{part}\nin {error}");

@@ -45,11 +45,10 @@ fn all_at_once(place: &Workplace, commands: &[&[&str]]) -> Vec<Runner> {
     started.into_iter().map(|thread| thread.join().unwrap()).collect()
 }
 
-/// How long so many programs take, started together, to load, to read the experiment and to find nothing wrong.
-fn load_time() -> Duration {
-    let place = tiny("");
-    let runners = all_at_once(&place, &[PLAN; RUNNERS]);
-    runners.iter().map(|runner| runner.took).max().unwrap()
+/// How long a loser may take, from programs that load and read the same and take no lock: loading is most of it,
+/// and on a machine that does several things at once no two programs load in the same time.
+fn limit(controls: &[Runner]) -> Duration {
+    2 * controls.iter().map(|control| control.took).max().unwrap() + AT_ONCE
 }
 
 /// The process that a message names as the owner.
@@ -60,9 +59,9 @@ fn named(text: &str) -> Option<u32> {
 #[test]
 fn of_runners_that_start_in_the_same_instant_one_wins_and_is_named() {
     let rounds = Tier::asked().pick(1, 5, 50);
-    let limit = load_time() + AT_ONCE;
     let (mut winners, mut slowest) = (0, Duration::ZERO);
     for round in 0..rounds {
+        let limit = limit(&all_at_once(&tiny(""), &[PLAN; RUNNERS]));
         let place = tiny("");
         let runners = all_at_once(&place, &[RUN; RUNNERS]);
         let won = |runner: &&Runner| runner.ran.code == Some(0);
@@ -85,9 +84,8 @@ fn of_runners_that_start_in_the_same_instant_one_wins_and_is_named() {
     }
     eprintln!(
         "{} starts in {rounds} rounds: {winners} ended well, the others named the owner, the slowest after \
-         {slowest:.2?} ({:.2?} of it to load {RUNNERS} programs)",
-        rounds * RUNNERS,
-        limit - AT_ONCE
+         {slowest:.2?}",
+        rounds * RUNNERS
     );
 }
 
@@ -141,12 +139,7 @@ fn whoever_comes_second_goes_at_once_and_changes_nothing() {
     let run = only_run(&place);
     let folder = run.path.to_str().unwrap().to_owned();
     let before = snapshot(&place);
-    let alone = {
-        let started = Instant::now();
-        place.ablate(&["plan", "x.toml"]).exits(0);
-        started.elapsed()
-    };
-    place.write("x.toml", place.read("x.toml").replace("seed = 0", "seed = 1") + "[sweep]\nseeds = [7, 8]\n");
+    place.write("x.toml", place.read("x.toml") + "[sweep]\ninclude_base = true\nseeds = [7, 8]\n");
     let others: [&[&str]; 4] = [
         RUN,
         &["run", "x.toml", "-s", "training.steps=99", "--retry-failed"],
@@ -154,9 +147,10 @@ fn whoever_comes_second_goes_at_once_and_changes_nothing() {
         &["resume", &folder],
     ];
     for command in others {
+        let limit = limit(&all_at_once(&place, &[PLAN]));
         let started = Instant::now();
         let second = place.ablate(command).exits(4);
-        assert!(started.elapsed() < alone + AT_ONCE, "{command:?} took {:?}", started.elapsed());
+        assert!(started.elapsed() < limit, "{command:?} took {:?} of {limit:?}", started.elapsed());
         assert_eq!(second.stdout, "");
         let text = &second.stderr;
         assert!(text.contains(&format!("x is in use by process {launcher} on host ")), "{text}");

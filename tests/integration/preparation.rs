@@ -37,8 +37,10 @@ fn a_signal_while_images_are_prepared_is_not_waited_for() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::USR1] {
         let _held = hold_the_cache(&place);
         let running = Background::start(&place, RUN);
+        let owner = format!("\"pid\":{},", running.pid());
         wait_for("the launcher to take the experiment", PATIENCE, || {
-            place.path("runs/x/.lock").exists().then_some(())
+            let lock = fs::read_to_string(place.path("runs/x/.lock")).unwrap_or_default();
+            lock.contains(&owner).then_some(())
         });
         std::thread::sleep(Duration::from_millis(50));
         running.send(signal);

@@ -11,7 +11,7 @@ use super::Entry;
 use super::prepare::{PrepareError, prepare};
 use crate::cli::compare;
 use crate::cli::failure::{Failure, exit};
-use crate::cli::output::{say, warn};
+use crate::cli::output::{say, tell, warn};
 use crate::guard::printable;
 use crate::launch::{
     self, End, LaunchError, Launcher, Local, Outcome, Slots, Standing, Stop, progress, standing,
@@ -217,7 +217,7 @@ impl Session<'_> {
             say(format_args!("in use: {}, by {owner}", entries[*index].label));
         }
         for ended in outcome.ended.iter().filter(|ended| ended.end == End::Held) {
-            eprintln!("in use: {}", printable(ended.error.as_deref().unwrap_or("by another process")));
+            say(format_args!("in use: {}", ended.error.as_deref().unwrap_or("by another process")));
         }
         let ended = outcome.ended.iter().map(|ended| (&entries[sorted.pending[ended.index]], ended));
         let new = ended.filter(|(_, ended)| is_bad(ended.end)).map(|(entry, ended)| (entry, &ended.error));
@@ -237,15 +237,15 @@ impl Session<'_> {
         if self.options.quiet {
             return;
         }
-        println!("{}", counts(entries.len(), sorted, outcome));
+        tell(counts(entries.len(), sorted, outcome));
         let unfinished = outcome.not_started > 0 || outcome.ended.iter().any(|ended| is_resumable(ended.end));
         if unfinished {
-            println!("run the same command again to go on");
+            tell("run the same command again to go on");
         }
         if sorted.done > 0 || outcome.ended.iter().any(|ended| ended.end == End::Done) {
             let folder = self.directory.path();
-            println!("\n{}", compare::default_table(folder));
-            println!("more: ablate compare {}", printable(&folder.display().to_string()));
+            tell(format_args!("\n{}", compare::default_table(folder)));
+            tell(format_args!("more: ablate compare {}", printable(&folder.display().to_string())));
         }
     }
 }

@@ -1,127 +1,49 @@
-//! Commands that are killed, or refused by the disk, at one system call after another; and what must follow.
+//! A command that is killed, or refused by the disk, at one system call after another; and what must follow.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 
-use super::strace::{Call, Fault, Trace, missing, traced};
-use super::tier::Tier;
-use super::training::{Run, only_run};
+use super::strace::{Call, Fault, Trace, traced};
+use super::training::{only_run, runs_of};
 use super::{Ran, Workplace, files_below};
-
-/// A training of three steps in which everything happens: rows, an evaluation, images, checkpoints, a best one that
-/// stays, an old one that goes.
-const SHORT: &str = r#"
-[data]
-image_size = 8
-in_channels = 1
-limit = 64
-[model]
-base_channels = 8
-channel_multipliers = [1, 1]
-num_res_blocks = 1
-attention_resolutions = []
-norm_groups = 2
-[training]
-steps = 3
-batch_size = 4
-warmup_steps = 2
-log_every = 1
-[checkpoint]
-every = 1
-keep = 1
-[evaluation]
-every = 2
-images = 4
-[sampling]
-every = 2
-num_samples = 1
-steps = 2
-[runtime]
-device = "cpu"
-threads = 1
-"#;
 
 /// A command, what is there before it, and what it must leave in the end.
 pub(crate) struct Scene {
     /// What is there before the command.
-    before: Workplace,
-    command: Vec<String>,
+    pub(super) before: Workplace,
+    pub(super) command: Vec<String>,
     /// Ends what the command began.
-    again: Vec<String>,
-    expected: BTreeMap<String, Vec<u8>>,
-    /// Every file in the end, without those that an attempt may add.
-    names: Vec<String>,
+    pub(super) again: Vec<String>,
+    pub(super) expected: BTreeMap<String, Vec<u8>>,
+    /// The folder that it writes in.
+    pub(super) tree: PathBuf,
+    /// Every file there in the end, without those that an attempt may add.
+    pub(super) names: BTreeSet<String>,
+    pub(super) keeps_more: bool,
     /// Keeps the data set's cache that the configuration names.
-    _finished: Option<Workplace>,
+    pub(super) _finished: Option<Workplace>,
 }
 
 impl Scene {
-    /// A worker that begins its run.
-    pub(crate) fn worker() -> Scene {
-        let finished = finished();
-        let run = only_run(&finished);
-        let below = run.path.strip_prefix(finished.path("")).unwrap().to_owned();
-        let before = Workplace::new();
-        before.write(below.join("config.toml").to_str().unwrap(), run.read("config.toml"));
-        let command = vec!["worker".to_owned(), below.to_str().unwrap().to_owned()];
-        Scene {
-            before,
-            again: command.clone(),
-            command,
-            expected: run.bytes(),
-            names: names(&run),
-            _finished: Some(finished),
-        }
+    /// The same where an old checkpoint may stay: none is deleted before a newer one was read to its last byte.
+    pub(crate) fn keeping_more(mut self) -> Scene {
+        self.keeps_more = true;
+        self
     }
 
-    /// A worker that goes on where one was killed just before its second checkpoint got its name: rows to move
-    /// aside, and a whole checkpoint under a temporary name to remove.
-    pub(crate) fn worker_resumed() -> Scene {
-        let mut scene = Scene::worker();
-        let calls = scene.calls();
-        let publishes = |call: &Call| {
-            call.name.starts_with("rename") && call.path.ends_with("/checkpoints/step-00000002")
-        };
-        let publish = calls.iter().find(|call| publishes(call)).expect("a second checkpoint");
-        let (place, _, trace) = scene.strike(publish, Fault::Kill);
-        assert!(trace.struck().is_some_and(|struck| struck.is_like(publish)));
-        scene.before = place;
-        scene
-    }
-
-    /// The launcher in an empty folder.
-    pub(crate) fn launcher() -> Scene {
-        let finished = finished();
-        let run = only_run(&finished);
-        let command = vec!["run".to_owned(), "x.toml".to_owned()];
-        Scene {
-            before: Workplace::with("x.toml", SHORT),
-            again: command.clone(),
-            command,
-            expected: run.bytes(),
-            names: names(&run),
-            _finished: None,
-        }
-    }
-
-    /// The launcher where one was killed before its first worker, asked for something else that identity leaves out:
-    /// the request, the plan and the configuration are replaced.
-    pub(crate) fn launcher_again() -> Scene {
-        let mut scene = Scene::launcher();
-        let calls = scene.calls();
-        let first = calls.iter().find(|call| call.path.ends_with("stdout.log"));
-        let (place, _, _) = scene.strike(first.expect("a worker's output"), Fault::Kill);
-        assert!(only_run(&place).status().is_none(), "no worker was started");
-        scene.before = place;
-        scene.command.extend(["-s".to_owned(), "checkpoint.keep=2".to_owned()]);
-        scene
-    }
-
-    /// The calls on the tree that an undisturbed command makes.
+    /// The calls by which an undisturbed command may change the tree.
     pub(crate) fn calls(&self) -> Vec<Call> {
+        self.all_calls().into_iter().filter(|call| call.changes).collect()
+    }
+
+    /// Those by which it reads from the tree.
+    pub(crate) fn reads(&self) -> Vec<Call> {
+        self.all_calls().into_iter().filter(|call| !call.changes).collect()
+    }
+
+    fn all_calls(&self) -> Vec<Call> {
         let place = copy_of(&self.before);
         let (ran, trace) = run_traced(&place, &self.command, None);
         ran.exits(0);
@@ -130,11 +52,25 @@ impl Scene {
 
     /// What a worker does before its first row: the rest is what a fresh one does.
     pub(crate) fn calls_before_training(&self) -> Vec<Call> {
-        let mut calls = self.calls();
         let row = |call: &Call| call.name == "write" && call.path.ends_with("/metrics.csv");
-        let first = calls.iter().position(row).unwrap_or_else(|| panic!("no row in {calls:?}"));
-        calls.truncate(first);
+        before(self.calls(), row)
+    }
+
+    /// What a launcher does before its first worker. Afterwards a clock decides how often it looks.
+    pub(crate) fn calls_before_workers(&self) -> Vec<Call> {
+        let log = |call: &Call| call.path.ends_with("/stderr.log");
+        let mut calls = self.calls();
+        let last = calls.iter().find(|call| log(call)).cloned();
+        calls = before(calls, log);
+        calls.extend(last);
         calls
+    }
+
+    /// What a launcher does for its summary, which comes last.
+    pub(crate) fn calls_of_the_summary(&self) -> Vec<Call> {
+        let calls = self.calls();
+        let first = calls.iter().position(|call| call.path.contains("summary.csv")).expect("a summary");
+        calls[first..].to_vec()
     }
 
     /// Runs the command once, with a fault at a call.
@@ -144,11 +80,11 @@ impl Scene {
         (place, ran, trace)
     }
 
-    /// Runs the command with a fault at this very call. Its number changes a little where a clock decides how often
-    /// the program looks or reports: then it is aimed again.
+    /// Runs the command with a fault at this very call. Its number changes where a machine is so busy that the program
+    /// reports in between: then it is aimed again.
     pub(crate) fn strike_at(&self, call: &Call, fault: Fault) -> (Workplace, Ran, Trace) {
         let mut aim = call.clone();
-        for off in [0, 1, -1, 2, -2, 3, -3, 4] {
+        for off in [0, 1, -1, 2, -2, 3] {
             let struck = self.strike(&aim, fault);
             let trace = &struck.2;
             if trace.struck().is_some_and(|struck| struck.is_like(call)) {
@@ -158,6 +94,15 @@ impl Scene {
             aim.nth = seen.map_or_else(|| call.nth.saturating_add_signed(off), |seen| seen.nth);
         }
         panic!("{call} was never reached for {fault:?}")
+    }
+
+    /// Whether nothing that a run has is damaged: what is half done has a name that says so.
+    #[track_caller]
+    pub(crate) fn assert_sound(&self, place: &Workplace, context: &str) {
+        let checked = place.ablate(&["check", "runs"]);
+        let began = !runs_of(place).is_empty();
+        let fine = checked.code == Some(0) || !began && checked.code == Some(2);
+        assert!(fine, "{context}: {}{}", checked.stdout, checked.stderr);
     }
 
     /// Runs the command again, undisturbed: it must end with an uninterrupted run's bytes and leave no litter.
@@ -171,7 +116,11 @@ impl Scene {
         run.assert_equals(&self.expected, context);
         let log = run.read("log.jsonl");
         assert!(!log.contains("checkpoint is damaged"), "{context}: a damaged checkpoint\n{log}");
-        assert_eq!(names(&run), self.names, "{context}: other files than an uninterrupted run's");
+        assert_eq!(
+            names(&place.path(&self.tree)),
+            self.names,
+            "{context}: other files than an uninterrupted run's"
+        );
     }
 
     /// Whether the run has its last state and bytes.
@@ -183,57 +132,19 @@ impl Scene {
     }
 }
 
-/// Whether calls cannot be traced here, or this tier leaves the test out; which is then said.
-pub(crate) fn left_out(test: &str) -> bool {
-    if let Some(reason) = missing() {
-        eprintln!("skipped: {test}: {reason}");
-        return true;
-    }
-    Tier::asked().leaves_out(Tier::Standard, test)
+/// The calls before the first of a kind.
+fn before(mut calls: Vec<Call>, kind: impl Fn(&Call) -> bool) -> Vec<Call> {
+    let first = calls.iter().position(kind).unwrap_or_else(|| panic!("not among {calls:?}"));
+    calls.truncate(first);
+    calls
 }
 
-/// The points to try: all in the full tier, else some of each kind, evenly spread.
-pub(crate) fn chosen(calls: &[Call]) -> Vec<&Call> {
-    let mut kinds: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
-    calls.iter().for_each(|call| kinds.entry(&call.name).or_default().push(call));
-    let mut points = Vec::new();
-    for of in kinds.values() {
-        let wanted = Tier::asked().pick(0, of.len().div_ceil(10), of.len());
-        points.extend((0..wanted).map(|i| of[(2 * i + 1) * of.len() / (2 * wanted)]));
-    }
-    points
-}
-
-/// Runs every case, also after one that failed, and fails if any did.
-pub(crate) fn try_each<T: fmt::Debug>(cases: impl IntoIterator<Item = T>, mut case: impl FnMut(&T)) {
-    // Nothing outlives a case but counters.
-    let failed: Vec<T> =
-        cases.into_iter().filter(|one| catch_unwind(AssertUnwindSafe(|| case(one))).is_err()).collect();
-    assert!(failed.is_empty(), "{} cases failed, see above: {failed:?}", failed.len());
-}
-
-/// `12 points (fsync 5, write 7)`.
-pub(crate) fn counted<'c>(calls: impl IntoIterator<Item = &'c Call>) -> String {
-    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    calls.into_iter().for_each(|call| *kinds.entry(&call.name).or_default() += 1);
-    let parts: Vec<String> = kinds.iter().map(|(name, count)| format!("{name} {count}")).collect();
-    format!("{} points ({})", kinds.values().sum::<usize>(), parts.join(", "))
-}
-
-/// [`SHORT`] trained to its end.
-fn finished() -> Workplace {
-    let place = Workplace::with("x.toml", SHORT);
-    place.ablate(&["run", "x.toml"]).exits(0);
-    place
-}
-
-/// A run's files, without what depends on how many attempts it took.
-fn names(run: &Run) -> Vec<String> {
-    let mut names = files_below(&run.path);
-    names.retain(|name| {
-        !name.contains(".rewound-") && !name.ends_with("out.log") && !name.ends_with("err.log")
-    });
-    names
+/// Every file of a tree, without those that depend on how many attempts it took. A summary that was cut off keeps
+/// its name, which is its writer's own: somebody else may be writing at the same time.
+pub(super) fn names(tree: &Path) -> BTreeSet<String> {
+    let more = [".rewound-", "/stdout.log", "/stderr.log", ".summary.csv."];
+    let names = files_below(tree).into_iter();
+    names.filter(|name| !more.iter().any(|part| format!("/{name}").contains(part))).collect()
 }
 
 fn copy_of(place: &Workplace) -> Workplace {

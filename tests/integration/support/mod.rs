@@ -10,7 +10,11 @@ pub(crate) mod golden;
 pub(crate) mod kills;
 pub(crate) mod limits;
 #[cfg(feature = "torch")]
+pub(crate) mod points;
+#[cfg(feature = "torch")]
 pub(crate) mod processes;
+#[cfg(feature = "torch")]
+mod scenes;
 #[cfg(feature = "torch")]
 pub(crate) mod stops;
 #[cfg(feature = "torch")]
