@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::support::kills::{Moment, RUN, reference};
-use crate::support::processes::{Background, PATIENCE, is_ignored, said, send, wait_for, workers_of};
+use crate::support::processes::{Background, PATIENCE, crash, is_ignored, said, send, wait_for, workers_of};
 use crate::support::stops::{assert_goes_on, started};
 use crate::support::tier::Tier;
 use crate::support::training::{only_run, runs_of, tiny};
@@ -22,7 +22,7 @@ fn signals_from_outside_interrupt_a_worker_and_crashes_fail_it() {
         }
         let place = tiny("");
         let (running, worker) = started(&place, Moment::Row(12));
-        send(worker, signal);
+        crash(worker, signal);
         let code = running.wait().code();
         if outside.contains(&signal) {
             said(&place, code).exits(75);

@@ -6,7 +6,9 @@ use rustix::process::Signal;
 
 use crate::support::Workplace;
 use crate::support::kills::{Numbers, RUN, reference};
-use crate::support::processes::{Background, PATIENCE, is_ignored, living_in, send, wait_for, workers_of};
+use crate::support::processes::{
+    Background, PATIENCE, crash, is_ignored, living_in, send, wait_for, workers_of,
+};
 use crate::support::tier::Tier;
 use crate::support::training::{only_run, runs_of, tiny};
 
@@ -79,7 +81,7 @@ fn a_launcher_that_quits_or_crashes_takes_its_workers_along() {
         let running = Background::start(&place, RUN_FOUR);
         let workers = four_at_work(&place, running.pid());
         send(workers[0], Signal::STOP);
-        running.send(signal);
+        crash(running.pid(), signal);
         assert_eq!(running.wait().code(), None, "{signal:?}");
         assert_nobody_lives(&place, &format!("{signal:?}"));
         let status = place.ablate(&["status", "runs/x", "--json"]).exits(0).json();

@@ -54,9 +54,12 @@ impl Background {
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn wait(mut self) -> ExitStatus {
-        let mut child = self.child.take().unwrap();
+        // It stays in its place meanwhile, to be killed where it is waited for in vain.
+        let child = self.child.as_mut().unwrap();
         let pid = child.id();
-        wait_for(&format!("process {pid} to end"), PATIENCE, || child.try_wait().unwrap())
+        let status = wait_for(&format!("process {pid} to end"), PATIENCE, || child.try_wait().unwrap());
+        self.child = None;
+        status
     }
 
     /// Whether it has ended by now.
@@ -100,6 +103,16 @@ pub(crate) fn living_in(place: &Workplace) -> Vec<u32> {
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let here = |pid: &u32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == folder);
     pids.filter(|pid| here(pid) && is_alive(*pid)).collect()
+}
+
+/// Has a process die of a fault. Rust's own handler of SIGSEGV and SIGBUS steps aside at the first and expects the
+/// faulting instruction to be tried again; nothing is when the signal comes from outside, so it is sent again.
+pub(crate) fn crash(pid: u32, signal: Signal) {
+    send(pid, signal);
+    if matches!(signal, Signal::SEGV | Signal::BUS) {
+        std::thread::sleep(Duration::from_millis(50));
+        send(pid, signal);
+    }
 }
 
 /// The workers of a launcher that live now.
