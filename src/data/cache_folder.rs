@@ -12,7 +12,8 @@ pub(super) const STALE_AFTER: Duration = Duration::from_secs(3600);
 /// Waits until no other process builds in the folder; goes on without where the file system has no locks,
 /// since building twice is only slower.
 pub(super) fn lock(folder: &Path) -> Option<File> {
-    let file = File::open(folder).ok()?;
+    // What is no folder may be a pipe, which would be waited for.
+    let file = folder.is_dir().then(|| File::open(folder).ok()).flatten()?;
     file.lock().ok()?;
     Some(file)
 }

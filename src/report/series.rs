@@ -134,11 +134,12 @@ impl Series {
             Some(at) => text(record, at)?.to_owned(),
             None => String::new(),
         };
-        let last = self.rows.last();
-        let of_this_step = || self.rows.iter().rev().take_while(|row| row.step == step).take(MAX_WEIGHTS);
-        let rises = last.is_none_or(|last| step >= last.step)
-            && !of_this_step().any(|row| row.weights == weights)
-            && of_this_step().count() < MAX_WEIGHTS;
+        // More rows of one step than there can be weights: the file's length must not count twice.
+        let full = self.rows.len().checked_sub(MAX_WEIGHTS).is_some_and(|at| self.rows[at].step == step);
+        let mut of_this_step = self.rows.iter().rev().take_while(|row| row.step == step);
+        let rises = !full
+            && self.rows.last().is_none_or(|last| step >= last.step)
+            && !of_this_step.any(|row| row.weights == weights);
         if !rises {
             return None;
         }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::Path;
 
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::format::{self, PLAN_FORMAT};
@@ -15,6 +15,8 @@ use super::{Disk, ExperimentDir, Overrides, RunDirError, files};
 
 /// Four times a plan of 10,000 variants; what is read takes several times as much memory.
 const SIZE_LIMIT: u64 = 32 << 20;
+/// With more entries that are none the file is no plan.
+const MOST_LOST: usize = 10_000;
 
 /// One variant as the file has it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -99,6 +101,11 @@ impl<'de> Deserialize<'de> for Entries {
                             entries.variants.push(variant);
                         }
                         Entry::Variant(_) | Entry::Other(_) => entries.lost += 1,
+                    }
+                    if entries.lost > MOST_LOST {
+                        return Err(A::Error::custom(format!(
+                            "more than {MOST_LOST} entries are no variants"
+                        )));
                     }
                 }
                 Ok(entries)

@@ -15,9 +15,9 @@ fn defused(place: &Workplace, arguments: &[&str], code: i32) -> String {
     let found = measured(place, arguments, 5 * TIME);
     let shown = arguments.join(" ");
     let shown = shown.get(..60).unwrap_or(&shown);
-    println!("{shown}: {:.2} s, {} MiB", found.took.as_secs_f64(), found.peak_bytes >> 20);
+    println!("{shown}: {:.2} s, {} MiB", found.worked.as_secs_f64(), found.peak_bytes >> 20);
     assert!(found.peak_bytes < MEMORY, "{shown}: {} MiB", found.peak_bytes >> 20);
-    assert!(found.took < TIME, "{shown}: {:?}", found.took);
+    assert!(found.worked < TIME, "{shown}: {:?}", found.worked);
     assert_eq!(found.ran.code, Some(code), "{shown}:\n{}\n{}", found.ran.stdout, found.ran.stderr);
     format!("{}{}", found.ran.stdout, found.ran.stderr)
 }
@@ -102,7 +102,7 @@ fn run_folders_with_files_of_a_gigabyte_are_shown_without_them() {
     let place = Workplace::new();
     let run = "runs/x/a-1/seed-0";
     place.write(&format!("{run}/config.toml"), "");
-    let status = r#"{"format":1,"state":"done","step":8,"total_steps":8,"updated":"2026-01-02T03:04:05Z"}"#;
+    let status = r#"{"format":1,"state":"done","attempt":1,"step":8,"total_steps":8,"updated":"2026-01-02T03:04:05Z"}"#;
     place.write(&format!("{run}/status.json"), status);
     place.write("runs/x/b-2/seed-0/status.json", status);
     for name in ["eval.csv", "metrics.csv", "config.toml", "provenance.json", "levels.csv"] {
@@ -112,7 +112,7 @@ fn run_folders_with_files_of_a_gigabyte_are_shown_without_them() {
     sparse(&place, "runs/x/b-2/seed-0/status.json", 1 << 30);
     let said = defused(&place, &["status", "runs"], 0);
     assert!(said.contains("a-1") && said.contains("b-2") && said.contains("plan.json"), "{said}");
-    defused(&place, &["compare", "runs/x"], 2);
+    defused(&place, &["compare", "runs/x"], 0);
     defused(&place, &["config", "diff", run, run], 2);
     defused(&place, &["plan", &format!("{run}/config.toml")], 2);
 }
@@ -121,9 +121,9 @@ fn run_folders_with_files_of_a_gigabyte_are_shown_without_them() {
 fn files_of_ten_thousand_times_what_a_run_leaves_do_not_fill_the_memory() {
     let place = Workplace::new();
     let run = "runs/x/a-1/seed-0";
-    let status = r#"{"format":1,"state":"done","step":8,"total_steps":8,"updated":"2026-01-02T03:04:05Z"}"#;
+    let status = r#"{"format":1,"state":"done","attempt":1,"step":8,"total_steps":8,"updated":"2026-01-02T03:04:05Z"}"#;
     place.write(&format!("{run}/status.json"), status);
-    // One line of a gigabyte, and as many rows of one step as the limit allows.
+    // Rows without end for one step.
     let head = "step,weights,denoise_score\n";
     let rows: String = (0..400_000).map(|n| format!("1,w{n},0.5\n")).collect();
     place.write(&format!("{run}/eval.csv"), format!("{head}{}", rows.repeat(4)));

@@ -20,8 +20,8 @@ const MEMORY: u64 = 512 << 20;
 fn says(place: &Workplace, arguments: &[&str], code: i32) -> String {
     let found = measured(place, arguments, 6 * TIME);
     let said = format!("{}{}", found.ran.stdout, found.ran.stderr);
-    println!("{}: {:.2} s, {} MiB", arguments.join(" "), found.took.as_secs_f64(), found.peak_bytes >> 20);
-    assert!(found.peak_bytes < MEMORY && found.took < TIME, "{found:?}");
+    println!("{}: {:.2} s, {} MiB", arguments.join(" "), found.worked.as_secs_f64(), found.peak_bytes >> 20);
+    assert!(found.peak_bytes < MEMORY && found.worked < TIME, "{found:?}");
     assert_eq!(found.ran.code, Some(code), "{said}");
     said
 }
@@ -33,7 +33,7 @@ fn checked(place: &Workplace) -> String {
         "x.toml",
         "[data]\ndataset = \"folder\"\nroot = \"pictures\"\nimage_size = 16\nin_channels = 3\n",
     );
-    says(place, &["data", "check", "x.toml"], 1)
+    says(place, &["data", "check", "x.toml"], 2)
 }
 
 fn chunk(kind: &[u8], content: &[u8]) -> Vec<u8> {
@@ -67,13 +67,12 @@ fn pictures_of_absurd_sizes_are_named_and_nothing_is_allocated_for_them() {
     jpeg[frame + 5..frame + 9].fill(0xff);
     place.write("pictures/huge.jpg", jpeg);
     place.write("pictures/text.png", "<script>alert(1)</script>");
-    place.write("pictures/empty.webp", "");
     let sparse = File::create(place.path("pictures/terabyte.png")).unwrap();
     if let Err(error) = sparse.set_len(1 << 40) {
         eprintln!("skipped: no terabyte here: {error}");
     }
     let said = checked(&place);
-    for name in ["wide.png", "deep.png", "huge.jpg", "text.png", "empty.webp", "terabyte.png"] {
+    for name in ["wide.png", "deep.png", "huge.jpg", "text.png", "terabyte.png"] {
         assert!(said.contains(name), "{name}:\n{said}");
     }
     assert!(said.contains("more than 192 MiB") && said.contains("more than 128 MiB"), "{said}");
@@ -100,9 +99,9 @@ fn files_that_are_no_files_are_not_waited_for() {
         }
     }
     place.write("data/mnist/t10k-images-idx3-ubyte", "");
-    assert!(says(&place, &["data", "check", "mnist"], 1).contains("not a regular file"));
+    assert!(says(&place, &["data", "check", "mnist"], 2).contains("not a regular file"));
     place.write("x.toml", "[data]\ndataset = \"folder\"\nroot = \"pictures\"\n");
-    assert!(says(&place, &["data", "check", "x.toml"], 1).contains("pictures"));
+    assert!(says(&place, &["data", "check", "x.toml"], 2).contains("pictures"));
 }
 
 #[test]
@@ -120,7 +119,7 @@ fn idx_and_cifar_files_that_announce_what_they_do_not_hold_are_refused() {
     let cases: [(&str, Vec<u8>, &str); 5] = [
         ("train-images-idx3-ubyte", header(u32::MAX, 28), "4294967295 images"),
         ("train-images-idx3-ubyte", header(1_000_000, 1024), "cut short"),
-        ("train-images-idx3-ubyte", b"PK\x03\x04 not at all".to_vec(), "begins with"),
+        ("train-images-idx3-ubyte", b"PK\x03\x04 nothing of the kind at all".to_vec(), "begins with"),
         ("train-images-idx3-ubyte.gz", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1], "damaged"),
         // A gigabyte behind the images that the header announces.
         ("train-images-idx3-ubyte.gz", zeros(1 << 30), "data goes on"),
@@ -131,7 +130,7 @@ fn idx_and_cifar_files_that_announce_what_they_do_not_hold_are_refused() {
         let mut test = header(1, 28);
         test.resize(16 + 784, 0);
         place.write("data/mnist/t10k-images-idx3-ubyte", test);
-        let said = says(&place, &["data", "check", "mnist"], 1);
+        let said = says(&place, &["data", "check", "mnist"], 2);
         assert!(said.contains(name) && said.contains(reason), "{reason}:\n{said}");
     }
     let place = Workplace::new();
@@ -140,7 +139,7 @@ fn idx_and_cifar_files_that_announce_what_they_do_not_hold_are_refused() {
     }
     let sparse = File::create(place.path("data/cifar10/test_batch.bin")).unwrap();
     sparse.set_len((1 << 40) + 1).unwrap();
-    assert!(says(&place, &["data", "check", "cifar10"], 1).contains("no multiple of a record's 3073"));
+    assert!(says(&place, &["data", "check", "cifar10"], 2).contains("no multiple of a record's 3073"));
 }
 
 #[test]

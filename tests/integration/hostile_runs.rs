@@ -41,7 +41,7 @@ fn experiment() -> String {
 fn run_below(folder: &Path) -> PathBuf {
     let only = |folder: PathBuf| {
         let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        entries.filter(|path| path.is_dir() && !path.ends_with("request")).next().unwrap()
+        entries.into_iter().find(|path| path.is_dir() && !path.ends_with("request")).unwrap()
     };
     only(only(folder.join("runs/x")))
 }
@@ -118,7 +118,7 @@ impl Tree {
         ];
         let all = Tier::asked() == Tier::Full;
         for (place, command) in commands.into_iter().enumerate() {
-            if all || place == turn % commands.len() || place == 0 && turn % 2 == 1 {
+            if all || place == turn % commands.len() {
                 survives(case, &self.place, &self.canary, command);
             }
         }
@@ -161,6 +161,14 @@ const FOLDERS: [&str; 10] = [
     "data/cache",
 ];
 
+/// All cases, or every third one where time is short.
+fn some<'a>(
+    cases: impl Iterator<Item = &'a &'static str>,
+) -> impl Iterator<Item = (usize, &'a &'static str)> {
+    let all = Tier::asked() == Tier::Full;
+    cases.enumerate().filter(move |(turn, _)| all || turn % 3 == 0)
+}
+
 #[test]
 fn links_in_every_place_lead_nowhere() {
     for (turn, name) in FOLDERS.iter().chain(&FILES).enumerate() {
@@ -189,7 +197,7 @@ fn a_file_that_has_another_name_outside_is_not_written_through() {
 
 #[test]
 fn pipes_in_every_place_are_waited_for_by_nobody() {
-    for (turn, name) in FILES.iter().chain(&FOLDERS[2..]).enumerate() {
+    for (turn, name) in some(FILES.iter().chain(&FOLDERS[2..])) {
         let tree = Tree::new();
         let made = Command::new("mkfifo").arg(tree.clear(name)).status();
         if !made.is_ok_and(|status| status.success()) {
@@ -201,7 +209,7 @@ fn pipes_in_every_place_are_waited_for_by_nobody() {
 
 #[test]
 fn folders_and_sockets_where_files_should_be_are_reported() {
-    for (turn, name) in FILES.iter().enumerate() {
+    for (turn, name) in some(FILES.iter()) {
         let tree = Tree::new();
         let path = tree.clear(name);
         fs::create_dir(&path).unwrap();
@@ -210,12 +218,10 @@ fn folders_and_sockets_where_files_should_be_are_reported() {
     }
     for (turn, name) in ["status.json", "metrics.csv", ".lock", "x/plan.json"].into_iter().enumerate() {
         let tree = Tree::new();
-        // A socket's path is short: it is bound where it fits and moved.
-        let short = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        let _listening = UnixListener::bind(short.path().join("s")).unwrap();
-        if fs::rename(short.path().join("s"), tree.clear(name)).is_err() {
-            return eprintln!("skipped: no socket can be moved there");
-        }
+        // The path of a socket must be short.
+        let Ok(_listening) = UnixListener::bind(tree.clear(name)) else {
+            return eprintln!("skipped: no socket can be made there");
+        };
         tree.endure(&format!("a socket as {name}"), turn);
     }
 }
@@ -242,7 +248,7 @@ fn names_that_are_commands_to_a_terminal_or_lead_elsewhere_are_shown_as_text() {
     let names: [&[u8]; 8] = [
         b"\x1b[2J\x1b]0;title\x07-1",
         b"two\nlines-1",
-        b"<script>alert(1)</script>-1".split_at(25).0,
+        b"<script>alert(1)<script>-1",
         b"caf\xe9-1",
         long.as_bytes(),
         "right\u{202e}left-1".as_bytes(),
@@ -250,16 +256,14 @@ fn names_that_are_commands_to_a_terminal_or_lead_elsewhere_are_shown_as_text() {
         b"-rf",
     ];
     for (turn, name) in names.into_iter().enumerate() {
-        for seed in [false, true] {
-            let tree = Tree::new();
-            let name = std::ffi::OsStr::from_bytes(name);
-            // The whole variant under this name, and a folder of this name beside the seeds.
-            let target = if seed { tree.at("..").join(name) } else { tree.place.path("runs/x").join(name) };
-            let source = if seed { tree.at(".") } else { tree.at("..") };
-            copy(&source, &target);
-            let case = format!("a folder named {name:?}");
-            tree.endure(&case, turn);
-        }
+        let tree = Tree::new();
+        let name = std::ffi::OsStr::from_bytes(name);
+        // A variant and a run under this name, and an experiment.
+        copy(&tree.at("."), &tree.at("..").join(name));
+        copy(&tree.at(".."), &tree.place.path("elsewhere").join(name));
+        fs::rename(tree.place.path("elsewhere").join(name), tree.at("x/.").join(name)).unwrap();
+        fs::create_dir_all(tree.place.path("runs").join(name).join("a-1/seed-0")).unwrap();
+        tree.endure(&format!("a folder named {name:?}"), turn);
     }
 }
 

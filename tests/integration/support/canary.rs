@@ -9,15 +9,15 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::Workplace;
-use super::limits::{Measured, measured};
+use super::limits::{Measured, measured_command};
 
 /// Longest that any command may take here.
 const LIMIT: Duration = Duration::from_secs(10);
 /// The exit codes that the documentation names.
 const CODES: [i32; 7] = [0, 1, 2, 3, 4, 74, 75];
 
-/// What is known of an entry: kind and mode, times of the last change, links to it, and content.
-type Seen = (u32, i64, i64, u64, Vec<u8>);
+/// What is known of an entry: kind and mode, time of the last change, and content.
+type Seen = (u32, i64, i64, Vec<u8>);
 
 /// The tree outside.
 pub(crate) struct Canary {
@@ -59,7 +59,7 @@ fn seen(folder: &Path) -> BTreeMap<PathBuf, Seen> {
     let look = |entry: walkdir::DirEntry| {
         let found = entry.metadata().unwrap();
         let content = if found.is_file() { fs::read(entry.path()).unwrap() } else { Vec::new() };
-        let seen = (found.mode(), found.mtime(), found.mtime_nsec(), found.nlink(), content);
+        let seen = (found.mode(), found.mtime(), found.mtime_nsec(), content);
         (entry.path().strip_prefix(folder).unwrap().to_owned(), seen)
     };
     entries.map(look).collect()
@@ -81,8 +81,8 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 /// Runs a command that may meet anything: it ends in time with a documented code and leaves the canary alone.
 #[track_caller]
 pub(crate) fn survives(case: &str, place: &Workplace, canary: &Canary, arguments: &[&str]) -> Measured {
-    let found = measured(place, arguments, LIMIT);
     let name = format!("{case}: {}", arguments.join(" "));
+    let found = measured_command(place.command(arguments), &name, LIMIT);
     let code = found.ran.code;
     let said = format!("stdout:\n{}\nstderr:\n{}", found.ran.stdout, found.ran.stderr);
     assert!(code.is_some_and(|code| CODES.contains(&code)), "{name} exited {code:?}\n{said}");
