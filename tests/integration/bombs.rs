@@ -128,9 +128,10 @@ fn files_of_ten_thousand_times_what_a_run_leaves_do_not_fill_the_memory() {
     let rows: String = (0..400_000).map(|n| format!("1,w{n},0.5\n")).collect();
     place.write(&format!("{run}/eval.csv"), format!("{head}{}", rows.repeat(4)));
     assert!(defused(&place, &["status", "runs/x"], 0).contains("damaged rows"));
-    let wide = format!("step{}\n{}", ",a".repeat(50_000), format!("1{}\n", ",".repeat(50_000)).repeat(600));
+    let wide = format!("step{}\n{}", ",a".repeat(50_000), format!("1{}\n", ",".repeat(50_000)).repeat(400));
     place.write(&format!("{run}/eval.csv"), wide);
     defused(&place, &["status", "runs/x"], 0);
+    place.write(&format!("{run}/eval.csv"), head);
     let variants = vec![r#"{"name":"a","id":"a","seeds":[]}"#; 900_000].join(",");
     place.write("runs/x/plan.json", format!("{{\"variants\":[{variants}]}}"));
     defused(&place, &["status", "runs/x"], 0);

@@ -120,7 +120,7 @@ fn idx_and_cifar_files_that_announce_what_they_do_not_hold_are_refused() {
         ("train-images-idx3-ubyte", header(u32::MAX, 28), "4294967295 images"),
         ("train-images-idx3-ubyte", header(1_000_000, 1024), "cut short"),
         ("train-images-idx3-ubyte", b"PK\x03\x04 nothing of the kind at all".to_vec(), "begins with"),
-        ("train-images-idx3-ubyte.gz", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1], "damaged"),
+        ("train-images-idx3-ubyte.gz", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1], "cut short"),
         // A gigabyte behind the images that the header announces.
         ("train-images-idx3-ubyte.gz", zeros(1 << 30), "data goes on"),
     ];
