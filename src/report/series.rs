@@ -49,7 +49,8 @@ impl Series {
         match guard::read_at_most(&file, SIZE_LIMIT)? {
             Some(bytes) => Ok(Self::parse(&bytes)),
             None => {
-                let reason = format!("it is larger than {} MiB, so it is no log of a run", SIZE_LIMIT >> 20);
+                let reason =
+                    format!("it is larger than {} MiB, the most that is read of a log", SIZE_LIMIT >> 20);
                 Err(io::Error::new(io::ErrorKind::FileTooLarge, reason))
             }
         }

@@ -14,8 +14,8 @@ use super::RunDirError;
 use super::files;
 use super::fs::{Fs, FsFile, Kind};
 
-/// Five million rows: a longer file must not fill the memory.
-const SIZE_LIMIT: u64 = 512 << 20;
+/// Two million rows since a checkpoint: what a damaged file has there must not fill the memory.
+const LATER_LIMIT: u64 = 256 << 20;
 
 /// One cell of a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -196,12 +196,21 @@ impl<'a> CsvLog<'a> {
     /// The rows are safe in the other file before this one is cut, and the cut is one `ftruncate`: a kill
     /// before it leaves rows that the next rewind moves again, a kill after it leaves the log at the mark.
     pub fn rewind_to(&mut self, mark: &Mark, attempt: u32) -> Result<u64, RunDirError> {
-        let content = self.read_all()?;
-        let cut = usize::try_from(mark.bytes).ok().filter(|&cut| cut <= content.len());
-        let Some(cut) = cut else { return Err(self.changed(mark, "it is shorter")) };
-        let (prefix, later) = content.split_at(cut);
-        if blake3::hash(prefix).to_hex().as_str() != mark.blake3 {
+        let (hasher, bytes, _) = self.scan(mark.bytes)?;
+        if bytes < mark.bytes {
+            return Err(self.changed(mark, "it is shorter"));
+        }
+        if hasher.finalize().to_hex().as_str() != mark.blake3 {
             return Err(self.changed(mark, "its bytes differ"));
+        }
+        let mut later = Vec::new();
+        (&mut self.file)
+            .take(LATER_LIMIT + 1)
+            .read_to_end(&mut later)
+            .map_err(|source| RunDirError::io("read", &self.path, source))?;
+        if later.len() as u64 > LATER_LIMIT {
+            let reason = format!("more than {} MiB follow its checkpoint", LATER_LIMIT >> 20);
+            return Err(RunDirError::malformed(&self.path, reason));
         }
         let whole = later.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
         let rows = &later[..whole];
@@ -211,8 +220,7 @@ impl<'a> CsvLog<'a> {
         if !later.is_empty() {
             self.file.set_len(mark.bytes).map_err(|source| RunDirError::io("shorten", &self.path, source))?;
         }
-        self.hasher = blake3::Hasher::new();
-        self.hasher.update(prefix);
+        self.hasher = hasher;
         self.bytes = mark.bytes;
         self.torn = false;
         Ok(rows.iter().filter(|&&byte| byte == b'\n').count() as u64)
@@ -261,24 +269,28 @@ impl<'a> CsvLog<'a> {
     }
 
     fn hash_from_start(&mut self) -> Result<(), RunDirError> {
-        let content = self.read_all()?;
-        self.hasher.update(&content);
-        self.bytes = content.len() as u64;
-        self.torn = content.last() != Some(&b'\n');
+        let (hasher, bytes, last) = self.scan(u64::MAX)?;
+        (self.hasher, self.bytes, self.torn) = (hasher, bytes, last != Some(b'\n'));
         Ok(())
     }
 
-    fn read_all(&mut self) -> Result<Vec<u8>, RunDirError> {
-        let mut content = Vec::new();
-        self.file
-            .seek(SeekFrom::Start(0))
-            .and_then(|_| (&mut self.file).take(SIZE_LIMIT + 1).read_to_end(&mut content))
-            .map_err(|source| RunDirError::io("read", &self.path, source))?;
-        if content.len() as u64 > SIZE_LIMIT {
-            let reason = format!("larger than {} MiB, so it is no log of a run", SIZE_LIMIT >> 20);
-            return Err(RunDirError::malformed(&self.path, reason));
+    /// Hashes at most so many bytes from the start, a piece at a time; how many there are, and the last of them.
+    fn scan(&mut self, at_most: u64) -> Result<(blake3::Hasher, u64, Option<u8>), RunDirError> {
+        let (mut hasher, mut last, mut piece) = (blake3::Hasher::new(), None, vec![0; 1 << 16]);
+        let io = |source| RunDirError::io("read", &self.path, source);
+        self.file.seek(SeekFrom::Start(0)).map_err(io)?;
+        let mut from_start = (&mut self.file).take(at_most);
+        loop {
+            match from_start.read(&mut piece) {
+                Ok(0) => return Ok((hasher.clone(), hasher.count(), last)),
+                Ok(read) => {
+                    hasher.update(&piece[..read]);
+                    last = Some(piece[read - 1]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(io(source)),
+            }
         }
-        Ok(content)
     }
 }
 

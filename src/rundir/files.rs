@@ -59,8 +59,8 @@ pub fn create_with(
 pub fn create_dir(fs: &dyn Fs, path: &Path) -> Result<(), RunDirError> {
     match fs.entry(path) {
         Ok(found) if found.kind == Kind::Folder => return Ok(()),
-        Ok(_) => return Err(RunDirError::malformed(path, "it should be a folder, and is a file or a link")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Ok(_) => return Err(no_folder("create folder", path)),
+        Err(error) if is_absent(&error) => {}
         Err(source) => return Err(RunDirError::io("look at", path, source)),
     }
     let parent = parent_of(path);
@@ -168,8 +168,8 @@ pub(crate) fn remove_tree(fs: &dyn Fs, path: &Path) -> Result<(), RunDirError> {
 pub(super) fn names_in(fs: &dyn Fs, path: &Path) -> Result<Vec<OsString>, RunDirError> {
     match fs.entry(path) {
         Ok(found) if found.kind == Kind::Folder => {}
-        Ok(_) => return Err(RunDirError::malformed(path, "it should be a folder, and is a file or a link")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Ok(_) => return Err(no_folder("list", path)),
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
         Err(source) => return Err(RunDirError::io("look at", path, source)),
     }
     fs.names(path).map_err(|source| RunDirError::io("list", path, source))
@@ -204,6 +204,16 @@ fn write_beside(
         return Err(error);
     }
     Ok(temporary)
+}
+
+/// Whether nothing has the name: it is missing, or one above it is no folder.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn no_folder(action: &'static str, path: &Path) -> RunDirError {
+    let reason = "a file or a link has the name of a folder; move it away";
+    RunDirError::io(action, path, io::Error::new(io::ErrorKind::NotADirectory, reason))
 }
 
 /// The folder a path lies in; a bare name lies in the current one.

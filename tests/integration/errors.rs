@@ -185,7 +185,7 @@ fn a_runs_folder_that_cannot_be_written_is_named_with_the_way_out() {
     place.write("runs", "a file where the folder should be");
     assert_eq!(
         refused(&place, &["x.toml"]),
-        "error: the runs folder cannot be written: cannot create folder runs: File exists (os error 17)\n  \
+        "error: the runs folder cannot be written: cannot create folder runs: a file or a link has the name of a folder; move it away\n  \
          help: choose another with -s runtime.runs_dir=DIR, or allow writing there\n"
     );
     let place = Workplace::with("x.toml", "");

@@ -25,6 +25,7 @@ struct Runner {
     pid: u32,
     ran: Ran,
     took: Duration,
+    ended: Instant,
 }
 
 /// Starts a program and waits for it on a thread of its own.
@@ -36,7 +37,7 @@ fn in_background(mut command: Command) -> JoinHandle<Runner> {
         let child = command.spawn().unwrap();
         let pid = child.id();
         let output: Output = child.wait_with_output().unwrap();
-        Runner { pid, ran: Ran::of(output), took: started.elapsed() }
+        Runner { pid, ran: Ran::of(output), took: started.elapsed(), ended: Instant::now() }
     })
 }
 
@@ -59,13 +60,13 @@ fn named(text: &str) -> Option<u32> {
 #[test]
 fn of_runners_that_start_in_the_same_instant_one_wins_and_is_named() {
     let rounds = Tier::asked().pick(1, 5, 50);
-    let (mut winners, mut slowest) = (0, Duration::ZERO);
+    let (mut winners, mut losers) = (0, Vec::new());
     for round in 0..rounds {
-        let limit = limit(&all_at_once(&tiny(""), &[PLAN; RUNNERS]));
         let place = tiny("");
         let runners = all_at_once(&place, &[RUN; RUNNERS]);
         let won = |runner: &&Runner| runner.ran.code == Some(0);
         let owners: Vec<u32> = runners.iter().filter(won).map(|runner| runner.pid).collect();
+        let last = runners.iter().filter(won).map(|runner| runner.ended).max().expect("one wins");
         // A runner so late that the winner was gone found all done; but only one trained.
         let trained = runners.iter().filter(|runner| runner.ran.stderr.contains("start  ")).count();
         assert_eq!(trained, 1, "round {round}");
@@ -74,18 +75,23 @@ fn of_runners_that_start_in_the_same_instant_one_wins_and_is_named() {
             assert_eq!((*code, stdout.as_str()), (Some(4), ""), "round {round}: {stderr}");
             let owner = named(stderr).unwrap_or_else(|| panic!("round {round}: nobody is named: {stderr}"));
             assert!(owners.contains(&owner), "round {round}: {owner} of {owners:?}: {stderr}");
-            slowest = slowest.max(loser.took);
+            // Eight programs are loaded and a folder is made durable in that time, which a busy machine draws out;
+            // but nobody waits for the winner.
+            assert!(loser.ended < last + AT_ONCE, "round {round}: {:?}", loser.took);
+            losers.push(loser.took);
         }
-        assert!(slowest < limit, "round {round}: {slowest:?}, {limit:?} allowed");
         winners += owners.len();
         let run = only_run(&place);
         assert_eq!(run.attempt(), 1, "round {round}: trained once");
         run.assert_equals(&reference().bytes, &format!("round {round}"));
     }
+    losers.sort();
     eprintln!(
-        "{} starts in {rounds} rounds: {winners} ended well, the others named the owner, the slowest after \
-         {slowest:.2?}",
-        rounds * RUNNERS
+        "{} starts in {rounds} rounds: {winners} ended well, {} named the owner, after {:.2?} (median), {:.2?} (last)",
+        rounds * RUNNERS,
+        losers.len(),
+        losers.get(losers.len() / 2),
+        losers.last()
     );
 }
 

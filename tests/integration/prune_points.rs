@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use ablate::rundir::{Disk, ManifestMeta, RunDir, checkpoint};
 
 use crate::support::golden;
-use crate::support::points::{counted, left_out};
+use crate::support::points::{chosen, counted, left_out};
 use crate::support::strace::{Call, Fault, Trace, traced};
 use crate::support::{Ran, Workplace};
 
@@ -70,7 +70,7 @@ fn a_pruning_that_is_cut_short_at_any_call_leaves_a_good_checkpoint() {
     let faults = [Fault::Kill, Fault::Error("EIO"), Fault::Error("ENOSPC")];
     for fault in faults {
         let mut struck = Vec::new();
-        for call in &calls {
+        for call in chosen(&calls) {
             let context = format!("{fault:?} at {call}");
             let place = scene();
             let (ran, trace) = prune(&place, Some((call, fault)));

@@ -117,7 +117,7 @@ fn checks_huge_log(place: &Workplace) {
     let ran = place.ablate(&["compare", "runs/x", "--format", "json"]).exits(0);
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     assert_eq!(ran.json()["rows"].as_array().unwrap().len(), 4);
-    let note = format!("note: cannot read {}/eval.csv: it is larger than 256 MiB", label(&run));
+    let note = format!("note: cannot read {}/eval.csv: it is larger than 128 MiB", label(&run));
     assert!(
         ran.stderr.replace(place.path("runs/x/").to_str().unwrap(), "").contains(&note),
         "{}",

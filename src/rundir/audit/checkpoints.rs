@@ -13,11 +13,14 @@ const OPTIMIZER: &str = "optimizer";
 const PROGRESS: &str = "progress.json";
 const PROGRESS_LIMIT: u64 = 1 << 20;
 
+/// Names and shapes of tensors.
+type Shapes = Vec<(String, Vec<usize>)>;
+
 /// What a checkpoint of a configuration must hold.
 pub(super) struct Wanted {
     owner: Owner,
     /// By stem of the file.
-    tensors: Vec<(String, Vec<(String, Vec<usize>)>)>,
+    tensors: Vec<(String, Shapes)>,
 }
 
 impl Wanted {

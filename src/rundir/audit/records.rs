@@ -1,5 +1,7 @@
 //! The small files of a run: its configuration, its status, and the conditions it was trained under.
 
+use std::path::Path;
+
 use serde::Deserialize;
 
 use super::Audit;
@@ -20,6 +22,11 @@ pub(super) fn config(run: &RunDir, audit: &mut Audit) -> Option<Config> {
     let path = run.config_path();
     let config = match config::read_run_config(&path) {
         Ok(config) => config,
+        Err(_) if !is_there(&path) && !was_begun(run) => {
+            let remedy = "`ablate run` with the experiment file goes on from here";
+            audit.note(run.path(), "its runner was killed before it wrote config.toml", remedy);
+            return None;
+        }
         Err(error) => {
             let problems = error.problems.to_string();
             let first = problems.lines().next().unwrap_or_default().trim_start_matches("error: ");
@@ -42,6 +49,16 @@ pub(super) fn config(run: &RunDir, audit: &mut Audit) -> Option<Config> {
         return None;
     }
     Some(config)
+}
+
+/// Whether a worker was ever at it.
+fn was_begun(run: &RunDir) -> bool {
+    [run.status_path(), run.metrics_path(), run.checkpoints_path()].iter().any(|path| is_there(path))
+}
+
+/// Whether anything has this name, a link that leads nowhere too.
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 /// The status, where it can be read.

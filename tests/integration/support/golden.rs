@@ -24,8 +24,8 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/runs")
 }
 
-/// A workplace with the golden experiment of a format. Its paths are those of the workplace, and its killed run has
-/// been silent for long.
+/// A workplace with the golden experiment of a format. Its paths are those of the workplace, its killed run has
+/// been silent for long, and no program is the one that wrote it.
 pub(crate) fn workplace(format: &str) -> Workplace {
     let place = Workplace::new();
     let from = folder().join(format).join("golden");
@@ -36,6 +36,9 @@ pub(crate) fn workplace(format: &str) -> Workplace {
             bytes = text.replace(HOME, place.path("").to_str().unwrap().trim_end_matches('/')).into_bytes();
         } else if name.ends_with("status.json") {
             bytes = long_ago(&String::from_utf8(bytes).unwrap()).into_bytes();
+        } else if name.ends_with("provenance.json") {
+            let text = String::from_utf8(bytes).unwrap();
+            bytes = text.replace("\"binary\": \"", "\"binary\": \"other-").into_bytes();
         }
         place.write(&format!("{EXPERIMENT}/{name}"), bytes);
     }
