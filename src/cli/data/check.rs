@@ -149,7 +149,7 @@ fn open(target: &Target) -> Result<Report, Failure> {
 }
 
 fn failure(error: &Error) -> Failure {
-    let text: String = with_causes(error).lines().map(|line| printable(line)).collect::<Vec<_>>().join("\n");
+    let text: String = with_causes(error).lines().map(printable).collect::<Vec<_>>().join("\n");
     let code = if matches!(error, Error::Io { .. }) { exit::STORAGE } else { exit::USER };
     Failure::new(text, code)
 }

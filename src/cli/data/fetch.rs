@@ -102,7 +102,7 @@ fn failure(error: FetchError) -> Failure {
         Fault::Held => exit::HELD,
         Fault::Interrupted => exit::INTERRUPTED,
     };
-    let lines: Vec<String> = error.to_string().lines().map(|line| printable(line)).collect();
+    let lines: Vec<String> = error.to_string().lines().map(printable).collect();
     let failure = Failure::new(lines.join("\n"), code);
     match help(&error) {
         Some(help) => failure.with_help(help),

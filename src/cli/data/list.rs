@@ -170,7 +170,7 @@ fn text(rows: &[Row<'_>]) -> String {
         text.push_str(&format!("{name}: {about}; {source}; {licence}\n"));
     }
     for (row, problem) in rows.iter().filter_map(|row| Some((row, row.problem.as_ref()?))) {
-        let lines: Vec<String> = problem.lines().map(|line| printable(line)).collect();
+        let lines: Vec<String> = problem.lines().map(printable).collect();
         text.push_str(&format!("\n{}: {}\n", row.name, lines.join("\n")));
     }
     text

@@ -51,7 +51,8 @@ pub(super) fn prepare(entry: &Entry) -> Result<bool, PrepareError> {
     let text = config::to_toml(&entry.config)
         .map_err(|source| PrepareError::Unwritable { label: entry.label.clone(), source })?;
     let folder = entry.run.path();
-    for link in [folder.parent(), Some(folder)].into_iter().flatten().filter(|path| guard::is_link(path)) {
+    let mut places = [folder.parent(), Some(folder)].into_iter().flatten();
+    if let Some(link) = places.find(|path| guard::is_link(path)) {
         let reason = "it is a link, which is not followed; move it away".to_owned();
         return Err(RunDirError::Malformed { path: link.to_path_buf(), reason }.into());
     }

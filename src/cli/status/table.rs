@@ -65,6 +65,6 @@ fn cells(row: &Row) -> [String; 8] {
         row.loss.filter(|_| row.state != State::Planned).map(|loss| format!("{loss:.4}")).unwrap_or_default(),
         speed.unwrap_or_default(),
         row.seconds_left.map(duration).unwrap_or_default(),
-        row.error.as_deref().map(|error| printable(error)).unwrap_or_default(),
+        row.error.as_deref().map(printable).unwrap_or_default(),
     ]
 }

@@ -28,6 +28,7 @@ pub(crate) fn measured(place: &Workplace, arguments: &[&str], limit: Duration) -
 
 /// As [`measured`], of any command.
 #[track_caller]
+#[expect(clippy::zombie_processes, reason = "`wait` collects it, to learn what it used")]
 pub(crate) fn measured_command(mut command: Command, name: &str, limit: Duration) -> Measured {
     // Files cannot fill up as pipes do while nobody reads them.
     let said = tempfile::tempdir().unwrap();

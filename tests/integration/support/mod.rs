@@ -77,6 +77,7 @@ impl Workplace {
     }
 
     /// As [`Workplace::command`], started by a shell that does something first; `exec "$@"` starts the program.
+    #[cfg(feature = "torch")]
     pub(crate) fn command_after(&self, script: &str, arguments: &[&str]) -> Command {
         let program = self.command(arguments);
         let mut shell = Command::new("sh");
