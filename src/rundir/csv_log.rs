@@ -14,8 +14,8 @@ use super::RunDirError;
 use super::files;
 use super::fs::{Fs, FsFile, Kind};
 
-/// Two million rows since a checkpoint: what a damaged file has there must not fill the memory.
-const LATER_LIMIT: u64 = 256 << 20;
+/// A million rows since a checkpoint: what a damaged file has there must not fill the memory.
+const LATER_LIMIT: u64 = 128 << 20;
 
 /// One cell of a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -107,6 +107,18 @@ impl<'a> CsvLog<'a> {
         path: impl Into<PathBuf>,
         header: &[&str],
     ) -> Result<CsvLog<'a>, RunDirError> {
+        let mut log = CsvLog::open_unread(fs, path, header)?;
+        log.hash_from_start()?;
+        Ok(log)
+    }
+
+    /// As [`CsvLog::open`], for a log that is rewound before anything else is done with it: its rows, which may be
+    /// any number in a damaged file, are not looked at.
+    fn open_unread(
+        fs: &'a dyn Fs,
+        path: impl Into<PathBuf>,
+        header: &[&str],
+    ) -> Result<CsvLog<'a>, RunDirError> {
         let path = path.into();
         let line = format!("{}\n", header.join(","));
         let empty = fs.entry(&path).map_or_else(
@@ -128,7 +140,6 @@ impl<'a> CsvLog<'a> {
             torn: false,
         };
         log.check_header()?;
-        log.hash_from_start()?;
         Ok(log)
     }
 
@@ -304,7 +315,7 @@ pub fn open_at<'a>(
     attempt: u32,
 ) -> Result<CsvLog<'a>, RunDirError> {
     let Some(mark) = mark else {
-        let mut log = CsvLog::open(fs, path, header)?;
+        let mut log = CsvLog::open_unread(fs, path, header)?;
         log.rewind_to_start(attempt)?;
         return Ok(log);
     };
@@ -312,7 +323,7 @@ pub fn open_at<'a>(
         let path = path.to_path_buf();
         return Err(RunDirError::LogChanged { path, bytes: mark.bytes, reason: "it is missing" });
     }
-    let mut log = CsvLog::open(fs, path, header)?;
+    let mut log = CsvLog::open_unread(fs, path, header)?;
     log.rewind_to(mark, attempt)?;
     Ok(log)
 }
