@@ -7,18 +7,17 @@ use crate::support::points::{chosen, counted, left_out, try_each};
 use crate::support::strace::{Call, Fault, Trace};
 
 /// What a broken, a full and a rationed disk say.
-const ERRORS: [&str; 3] = ["EIO", "ENOSPC", "EDQUOT"];
+const ERRORS: [Fault; 3] = [Fault::Error("EIO"), Fault::Error("ENOSPC"), Fault::Error("EDQUOT")];
 /// The exit code of a storage error.
 const STORAGE: i32 = 74;
 
-/// Lets each of these calls fail in each way, then lets the command go on, and compares.
-fn survives_errors_at(name: &str, scene: &Scene, calls: &[Call], errors: &[&'static str]) {
-    let points = chosen(calls);
+/// Lets each of these calls fail in each of these ways, then lets the command go on, and compares.
+fn survives_errors_at(name: &str, scene: &Scene, calls: &[Call], errors: &[Fault]) {
+    let cases = chosen(calls, errors);
     let (mut right, mut clear) = (0, 0);
-    let cases = points.iter().flat_map(|&call| errors.iter().map(move |&errno| (call, errno)));
-    try_each(cases, |&(call, errno)| {
-        let context = format!("{name}, {errno} from {call}");
-        let (place, ran, trace) = scene.strike_at(call, Fault::Error(errno));
+    try_each(&cases, |&&(call, fault)| {
+        let context = format!("{name}, {fault:?} from {call}");
+        let (place, ran, trace) = scene.strike_at(call, fault);
         trace.assert_no_sync_is_repeated(&context);
         if ran.code == Some(0) {
             scene.assert_ended(&place, &context);
@@ -30,11 +29,8 @@ fn survives_errors_at(name: &str, scene: &Scene, calls: &[Call], errors: &[&'sta
         scene.assert_sound(&place, &context);
         scene.assert_recovers(&place, &context);
     });
-    eprintln!(
-        "T4, {name}: {} x {} errors: {right} ended right, {clear} failed clearly, all bytes equal after",
-        counted(points),
-        errors.len()
-    );
+    let tried = counted(cases.into_iter().map(|(call, _)| call));
+    eprintln!("T4, {name}: errors at {tried}: {right} ended right, {clear} failed clearly, all bytes equal after");
 }
 
 /// The documented exit code, and a message that names the place and the reason.
@@ -94,7 +90,7 @@ fn a_tree_that_cannot_be_read_is_not_begun_anew() {
         return;
     }
     let scene = Scene::worker_resumed().keeping_more();
-    survives_errors_at("a worker that reads", &scene, &scene.reads(), &["EIO"]);
+    survives_errors_at("a worker that reads", &scene, &scene.reads(), &ERRORS[..1]);
     let scene = Scene::launcher_after();
-    survives_errors_at("a launcher that reads", &scene, &scene.reads(), &["EIO"]);
+    survives_errors_at("a launcher that reads", &scene, &scene.reads(), &ERRORS[..1]);
 }

@@ -7,15 +7,15 @@ use crate::support::strace::{Call, Fault};
 
 /// Kills the command at each of these calls, lets it go on, and compares.
 fn survives_kills_at(name: &str, scene: &Scene, calls: &[Call]) {
-    let points = chosen(calls);
-    try_each(&points, |call| {
+    let cases = chosen(calls, &[Fault::Kill]);
+    try_each(&cases, |&&(call, fault)| {
         let context = format!("{name}, killed at {call}");
-        let (place, ran, _) = scene.strike_at(call, Fault::Kill);
+        let (place, ran, _) = scene.strike_at(call, fault);
         assert_eq!(ran.code, None, "{context}: {}", ran.stderr);
         scene.assert_sound(&place, &context);
         scene.assert_recovers(&place, &context);
     });
-    eprintln!("T3, {name}: killed at {}, all bytes equal", counted(points));
+    eprintln!("T3, {name}: killed at {}, all bytes equal", counted(cases.into_iter().map(|(call, _)| call)));
 }
 
 #[test]

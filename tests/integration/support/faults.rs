@@ -38,9 +38,9 @@ impl Scene {
         self.all_calls().into_iter().filter(|call| call.changes).collect()
     }
 
-    /// Those by which it reads from the tree.
+    /// Those by which it reads from the tree, the first of each kind at each place.
     pub(crate) fn reads(&self) -> Vec<Call> {
-        self.all_calls().into_iter().filter(|call| !call.changes).collect()
+        self.all_calls().into_iter().filter(|call| !call.changes && call.again == 0).collect()
     }
 
     fn all_calls(&self) -> Vec<Call> {

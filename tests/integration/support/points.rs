@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::strace::{Call, missing};
+use super::strace::{Call, Fault, missing};
 use super::tier::Tier;
 
 /// Whether calls cannot be traced here, or this tier leaves the test out; which is then said.
@@ -16,16 +16,19 @@ pub(crate) fn left_out(test: &str) -> bool {
     Tier::asked().leaves_out(Tier::Standard, test)
 }
 
-/// The points to try: all in the full tier, else some of each kind, evenly spread.
-pub(crate) fn chosen(calls: &[Call]) -> Vec<&Call> {
-    let mut kinds: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
-    calls.iter().for_each(|call| kinds.entry(&call.name).or_default().push(call));
-    let mut points = Vec::new();
+/// The faults to try: every one of `faults` at every call in the full tier, else a tenth, evenly spread over each kind
+/// of call.
+pub(crate) fn chosen<'c>(calls: &'c [Call], faults: &[Fault]) -> Vec<(&'c Call, Fault)> {
+    let mut kinds: BTreeMap<&str, Vec<(&Call, Fault)>> = BTreeMap::new();
+    for call in calls {
+        kinds.entry(&call.name).or_default().extend(faults.iter().map(|&fault| (call, fault)));
+    }
+    let mut cases = Vec::new();
     for of in kinds.values() {
         let wanted = Tier::asked().pick(0, of.len().div_ceil(10), of.len());
-        points.extend((0..wanted).map(|i| of[(2 * i + 1) * of.len() / (2 * wanted)]));
+        cases.extend((0..wanted).map(|i| of[(2 * i + 1) * of.len() / (2 * wanted)]));
     }
-    points
+    cases
 }
 
 /// Runs every case, also after one that failed, and fails if any did.
