@@ -80,6 +80,7 @@ impl WorkerError {
             WorkerError::Held(Held::Unusable(error)) if error.is_storage() => 74,
             WorkerError::RunDir(error) if error.is_storage() => 74,
             WorkerError::Train(error) if error.is_storage() => 74,
+            WorkerError::Config(error) if error.is_storage() => 74,
             WorkerError::Held(Held::Unusable(_)) | WorkerError::RunDir(_) | WorkerError::Config(_) => 3,
             WorkerError::Precision(_)
             | WorkerError::Data { .. }

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::failure::Failure;
+use super::failure::{Failure, exit};
 use super::output::note;
 use super::run::{
     Entry, Options, Session, check_precision, end_at_once_until_launched, refuse_newer, require_exact,
@@ -112,6 +112,8 @@ fn entries(args: &Args, loaded: &Loaded) -> Result<Vec<Entry>, Failure> {
 }
 
 fn unusable(error: ConfigError) -> Failure {
-    Failure::user(format!("{error}: {}", error.problems))
-        .with_help("`ablate run` with the experiment file writes it again")
+    if error.is_storage() {
+        return Failure::new(error, exit::STORAGE);
+    }
+    Failure::user(error).with_help("`ablate run` with the experiment file writes it again")
 }

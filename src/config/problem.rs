@@ -41,6 +41,8 @@ pub struct Problem {
     pub help: Option<String>,
     /// The key that was set at `location`, where the message opens with another one.
     pub key: Option<Box<str>>,
+    /// Whether the system refused to read what may be right: a disk that fails is nobody's mistake.
+    pub is_storage: bool,
 }
 
 impl Problem {

@@ -27,6 +27,13 @@ pub struct ConfigError {
     pub problems: Problems,
 }
 
+impl ConfigError {
+    /// Whether the disk is to blame, and not what the file says.
+    pub fn is_storage(&self) -> bool {
+        self.problems.0.iter().any(|problem| problem.is_storage)
+    }
+}
+
 /// A configuration as TOML, every key stated.
 ///
 /// # Errors

@@ -59,7 +59,10 @@ fn text_of(opened: io::Result<File>, path: &Path) -> Result<String, Problem> {
         _ if path.is_dir() => {
             Problem::new(format!("{shown} is a folder; a configuration is a .toml or .json file"))
         }
-        _ => Problem::new(format!("cannot read {shown}: {error}")),
+        _ => Problem {
+            is_storage: error.raw_os_error().is_some(),
+            ..Problem::new(format!("cannot read {shown}: {error}"))
+        },
     };
     let bytes = opened.and_then(|file| guard::read_at_most(&file, MAX_BYTES)).map_err(failed)?;
     let Some(bytes) = bytes else {

@@ -30,7 +30,9 @@ fn survives_errors_at(name: &str, scene: &Scene, calls: &[Call], errors: &[Fault
         scene.assert_recovers(&place, &context);
     });
     let tried = counted(cases.into_iter().map(|(call, _)| call));
-    eprintln!("T4, {name}: errors at {tried}: {right} ended right, {clear} failed clearly, all bytes equal after");
+    eprintln!(
+        "T4, {name}: errors at {tried}: {right} ended right, {clear} failed clearly, all bytes equal after"
+    );
 }
 
 /// The documented exit code, and a message that names the place and the reason.
