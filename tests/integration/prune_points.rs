@@ -70,7 +70,7 @@ fn a_pruning_that_is_cut_short_at_any_call_leaves_a_good_checkpoint() {
     let faults = [Fault::Kill, Fault::Error("EIO"), Fault::Error("ENOSPC")];
     for fault in faults {
         let mut struck = Vec::new();
-        for call in chosen(&calls) {
+        for (call, fault) in chosen(&calls, &[fault]) {
             let context = format!("{fault:?} at {call}");
             let place = scene();
             let (ran, trace) = prune(&place, Some((call, fault)));
