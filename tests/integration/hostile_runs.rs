@@ -267,9 +267,12 @@ fn names_that_are_commands_to_a_terminal_or_lead_elsewhere_are_shown_as_text() {
     }
 }
 
+/// What is forged, and how.
+type Forgery = (&'static str, fn(&Tree));
+
 #[test]
 fn files_that_name_what_lies_elsewhere_lead_nowhere() {
-    let forged: [(&str, fn(&Tree)); 6] = [
+    let forged: [Forgery; 6] = [
         ("a plan with paths as names", |tree| {
             let canary = tree.canary.path("copy").display().to_string();
             let names =
