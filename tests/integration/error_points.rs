@@ -1,6 +1,8 @@
 //! A disk that refuses any single call: the program ends right, or it fails clearly and the same command goes on
 //! from the last good checkpoint.
 
+use std::collections::BTreeSet;
+
 use crate::support::Ran;
 use crate::support::faults::Scene;
 use crate::support::points::{chosen, counted, left_out, try_each};
@@ -29,9 +31,10 @@ fn survives_errors_at(name: &str, scene: &Scene, calls: &[Call], errors: &[Fault
         scene.assert_sound(&place, &context);
         scene.assert_recovers(&place, &context);
     });
-    let tried = counted(cases.into_iter().map(|(call, _)| call));
+    let tried = counted(cases.iter().map(|&(call, _)| call).collect::<BTreeSet<_>>());
+    let cases = cases.len();
     eprintln!(
-        "T4, {name}: errors at {tried}: {right} ended right, {clear} failed clearly, all bytes equal after"
+        "T4, {name}: {cases} errors at {tried}: {right} ended right, {clear} failed clearly, all bytes equal after"
     );
 }
 
