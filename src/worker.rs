@@ -157,7 +157,7 @@ fn attempt(request: &Request, config: &Config, status: &mut Status) -> Result<Ou
     if request.stop.is_asked() {
         return stopped(status);
     }
-    let owner = Owner { run_id: config::identity(config), seed: config.training.seed };
+    let owner = Owner::of(config);
     let attempt = status.attempt;
     let mut report = |progress: train::Progress| {
         status.step = progress.step;

@@ -135,7 +135,7 @@ fn usable(
     config: &Config,
     extension: &Extension,
 ) -> Result<(Vec<Checkpoint>, Vec<String>), crate::rundir::RunDirError> {
-    let owner = Owner { run_id: config::identity(config), seed: config.training.seed };
+    let owner = Owner::of(config);
     let last = config.training.steps.unwrap_or_default();
     let (mut good, mut left_out) = (Vec::new(), Vec::new());
     for (step, path) in checkpoint::list(&Disk, source)? {

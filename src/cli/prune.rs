@@ -74,8 +74,7 @@ fn one(run: &RunDir, args: &Args, totals: &mut Totals) -> Result<(), Failure> {
         match RunLock::acquire(run) {
             Ok(lock) => Some(lock),
             Err(Held::By { owner, .. }) => {
-                let owner =
-                    owner.map(|owner| format!(", by process {} on {}", owner.pid, printable(&owner.host)));
+                let owner = owner.map(|owner| format!(", by {owner}"));
                 return held(&owner.unwrap_or_default(), totals);
             }
             Err(Held::Unusable(error)) => return Err(storage(error)),
@@ -83,7 +82,7 @@ fn one(run: &RunDir, args: &Args, totals: &mut Totals) -> Result<(), Failure> {
     };
     let keep = args.keep.map_or(config.checkpoint.keep, |keep| keep as usize);
     let retention = Retention { keep, pinned: &config.checkpoint.pin };
-    let owner = Owner { run_id: config::identity(&config), seed: config.training.seed };
+    let owner = Owner::of(&config);
     let pruned = prune(&Disk, run, &owner, retention, args.dry_run).map_err(storage)?;
     totals.deleted += pruned.deleted.len();
     totals.bytes += pruned.freed_bytes();

@@ -7,17 +7,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::failure::{Failure, exit};
-use super::output::note;
+use super::output::{note, warn};
 use super::run::{
     Entry, Options, Session, check_precision, end_at_once_until_launched, refuse_newer, require_exact,
     require_torch, take,
 };
-use crate::config::{self, ConfigError};
+use crate::config;
 use crate::guard::printable;
 use crate::launch::Slots;
 use crate::report::load::{self, Loaded};
 use crate::report::metric::Log;
 use crate::rundir::ExperimentDir;
+
+/// What to do about a configuration that cannot be read.
+const AGAIN: &str = "`ablate run` with the experiment file writes it again";
 
 /// Options of `ablate resume`.
 #[derive(Debug, clap::Args)]
@@ -40,7 +43,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     end_at_once_until_launched()?;
     let loaded = read(&args.folder)?;
     let directory = experiment_of(&args, &loaded)?;
-    let mut entries = entries(&args, &loaded)?;
+    let Found { mut entries, left_out } = entries(&args, &loaded)?;
     // The size of the whole plan decides about threads, as it did when the experiment was run.
     let planned = read(directory.path())?;
     let runs =
@@ -57,7 +60,16 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     runtime.jobs = args.jobs.unwrap_or(runtime.jobs);
     runtime.threads = args.threads.unwrap_or(runtime.threads);
     let slots = Slots::choose(&runtime, runs);
-    Session { directory: &directory, slots, options: &args.options, _lock: lock }.train(&entries)
+    let session = Session { directory: &directory, slots, options: &args.options, _lock: lock };
+    let ended = session.train(&entries)?;
+    Ok(if left_out > 0 && ended == ExitCode::SUCCESS { ExitCode::from(exit::SOME_FAILED) } else { ended })
+}
+
+/// The runs to go on with.
+struct Found {
+    entries: Vec<Entry>,
+    /// Those whose configuration cannot be read.
+    left_out: usize,
 }
 
 fn read(folder: &std::path::Path) -> Result<Loaded, Failure> {
@@ -87,12 +99,12 @@ fn experiment_of(args: &Args, loaded: &Loaded) -> Result<ExperimentDir, Failure>
 }
 
 /// Every run that is still asked for, or that was named itself; seeds outermost, as in the plan.
-fn entries(args: &Args, loaded: &Loaded) -> Result<Vec<Entry>, Failure> {
+fn entries(args: &Args, loaded: &Loaded) -> Result<Found, Failure> {
     let named = loaded.variants.len() == 1;
     let wanted = || loaded.variants.iter().filter(|variant| variant.asked || named);
     let mut runs: Vec<_> = wanted().flat_map(|variant| variant.runs.iter().enumerate()).collect();
     runs.sort_by_key(|(replicate, _)| *replicate);
-    let mut entries = Vec::new();
+    let (mut entries, mut left_out) = (Vec::new(), Vec::new());
     for (_, run) in runs {
         if !run.found {
             note(format_args!(
@@ -101,19 +113,21 @@ fn entries(args: &Args, loaded: &Loaded) -> Result<Vec<Entry>, Failure> {
             ));
             continue;
         }
-        let config = config::read_run_config(&run.dir.config_path()).map_err(unusable)?;
-        entries.push(Entry::found(run.dir.clone(), config));
+        match config::read_run_config(&run.dir.config_path()) {
+            Ok(config) => entries.push(Entry::found(run.dir.clone(), config)),
+            Err(error) if error.is_storage() => return Err(Failure::new(error, exit::STORAGE)),
+            Err(error) => left_out.push(error),
+        }
+    }
+    if entries.is_empty() && !left_out.is_empty() {
+        return Err(Failure::user(left_out.remove(0)).with_help(AGAIN));
+    }
+    for error in &left_out {
+        warn(format_args!("left out: {error}\n  help: {AGAIN}"));
     }
     if entries.is_empty() {
         return Err(Failure::user(format!("{} holds no runs to resume", args.folder.display()))
             .with_help("`ablate run` with the experiment file starts what is planned"));
     }
-    Ok(entries)
-}
-
-fn unusable(error: ConfigError) -> Failure {
-    if error.is_storage() {
-        return Failure::new(error, exit::STORAGE);
-    }
-    Failure::user(error).with_help("`ablate run` with the experiment file writes it again")
+    Ok(Found { entries, left_out: left_out.len() })
 }

@@ -10,9 +10,7 @@ use signal_hook::iterator::{Handle, Signals};
 
 use super::LaunchError;
 use super::local::Message;
-
-/// Exit code of a program that goes on when it is started again.
-const INTERRUPTED: i32 = 75;
+use super::verdict::code;
 
 /// Whether a signal ends this process at once.
 static PREPARING: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool::new(false)));
@@ -43,7 +41,7 @@ fn ignores(status: &str, signal: i32) -> bool {
 pub fn end_at_once_until_launched() -> Result<(), LaunchError> {
     PREPARING.store(true, Ordering::Relaxed);
     for signal in signals_to_stop() {
-        flag::register_conditional_shutdown(signal, INTERRUPTED, PREPARING.clone()).map_err(refused)?;
+        flag::register_conditional_shutdown(signal, code::INTERRUPTED, PREPARING.clone()).map_err(refused)?;
     }
     Ok(())
 }

@@ -11,11 +11,12 @@ use super::End;
 use crate::rundir::{Held, Process, RunDir, RunDirError, RunLock, State, Status};
 
 /// Exit codes of `ablate worker`.
-mod code {
+pub(super) mod code {
     pub(super) const DONE: i32 = 0;
     pub(super) const HELD: i32 = 4;
     pub(super) const STORAGE: i32 = 74;
-    pub(super) const INTERRUPTED: i32 = 75;
+    /// Whoever is started again goes on; the launcher's own code too.
+    pub(in crate::launch) const INTERRUPTED: i32 = 75;
     pub(super) const PANIC: i32 = 101;
     pub(super) const KILLED: i32 = 130;
 }

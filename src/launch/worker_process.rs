@@ -1,7 +1,6 @@
 //! One worker process: started in its own process group, watched, ended.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -49,9 +48,9 @@ impl WorkerProcess {
         index: usize,
         threads: usize,
     ) -> Result<WorkerProcess, LaunchError> {
-        let stdout = open_log(&job.run.stdout_path())?;
+        let stdout = files::open_log(&job.run.stdout_path())?;
         let stderr_path = job.run.stderr_path();
-        let stderr = open_log(&stderr_path)?;
+        let stderr = files::open_log(&stderr_path)?;
         let stderr_start = stderr.metadata().map_err(|source| io_error("read", &stderr_path, source))?.len();
         let before = Status::read(&job.run).ok().flatten();
         let mut child = Command::new(&command.program);
@@ -169,10 +168,6 @@ fn die_with_this_thread(command: &mut Command) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = command;
-}
-
-fn open_log(path: &Path) -> Result<File, LaunchError> {
-    Ok(files::open_log(path)?)
 }
 
 fn io_error(action: &'static str, path: &Path, source: std::io::Error) -> LaunchError {

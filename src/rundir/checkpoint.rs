@@ -157,39 +157,54 @@ pub fn latest_verified(fs: &dyn Fs, run: &RunDir, owner: Option<&Owner>) -> Resu
 }
 
 /// Deletes old checkpoints: the newest `keep` (at least one) and every step in `protect` (the best, pinned
-/// ones) stay, and so does whatever a manifest of ours does not fully account for. Nothing goes unless the
+/// ones) stay, and so does whatever a manifest of this owner does not fully account for. Nothing goes unless the
 /// newest is good to its last byte. Returns the steps deleted.
-pub fn rotate(fs: &dyn Fs, run: &RunDir, keep: usize, protect: &[u64]) -> Result<Vec<u64>, RunDirError> {
-    let readable = |(step, path): (u64, PathBuf)| Some((step, Manifest::read(fs, &path).ok()?, path));
-    let mut all: Vec<_> = list(fs, run)?.into_iter().rev().filter_map(readable).collect();
-    let may_go = |all: &[(u64, Manifest, PathBuf)]| -> Vec<(u64, Manifest, PathBuf)> {
-        all.iter().skip(keep.max(1)).filter(|(step, ..)| !protect.contains(step)).cloned().collect()
+pub fn rotate(
+    fs: &dyn Fs,
+    run: &RunDir,
+    owner: &Owner,
+    keep: usize,
+    protect: &[u64],
+) -> Result<Vec<u64>, RunDirError> {
+    let readable = |(step, path): (u64, PathBuf)| {
+        let manifest = Manifest::read(fs, &path).ok().filter(|manifest| manifest.owner == *owner)?;
+        Some((step, manifest, path))
     };
-    while !may_go(&all).is_empty() && verify(fs, &all[0].2, None).is_err() {
-        all.remove(0);
+    let all: Vec<_> = list(fs, run)?.into_iter().rev().filter_map(readable).collect();
+    let may_go = |(step, ..): &&(u64, Manifest, PathBuf)| !protect.contains(step);
+    let mut newest_first = all.as_slice();
+    while let [(_, _, newest), older @ ..] = newest_first
+        && newest_first.iter().skip(keep.max(1)).any(|found| may_go(&found))
+        && verify(fs, newest, None).is_err()
+    {
+        newest_first = older;
     }
     let mut deleted = Vec::new();
-    for (step, manifest, path) in may_go(&all) {
-        if delete(fs, &path, &manifest)? {
-            deleted.push(step);
+    for (step, manifest, path) in newest_first.iter().skip(keep.max(1)).filter(may_go) {
+        if delete(fs, path, manifest)? {
+            deleted.push(*step);
         }
     }
     Ok(deleted)
 }
 
+/// The first of a folder's names that a checkpoint's manifest does not account for.
+fn first_stranger<'n>(names: &'n [OsString], manifest: &Manifest) -> Option<&'n OsString> {
+    let known = |name: &str| name == MANIFEST_NAME || manifest.files.contains_key(name);
+    names.iter().find(|name| !name.to_str().is_some_and(known))
+}
+
 /// A file of a checkpoint's folder that its manifest does not name.
 pub(super) fn stranger(fs: &dyn Fs, found: &Checkpoint) -> Result<Option<OsString>, RunDirError> {
     let names = files::names_in(fs, &found.path)?;
-    let known = |name: &str| name == MANIFEST_NAME || found.manifest.files.contains_key(name);
-    Ok(names.into_iter().find(|name| !name.to_str().is_some_and(known)))
+    Ok(first_stranger(&names, &found.manifest).cloned())
 }
 
 /// Renames first, so that a kill never leaves half a checkpoint under a checkpoint's name. A folder that
 /// holds anything else than the manifest's files is left alone.
 pub(super) fn delete(fs: &dyn Fs, path: &Path, manifest: &Manifest) -> Result<bool, RunDirError> {
     let names = files::names_in(fs, path)?;
-    let known = |name: &str| name == MANIFEST_NAME || manifest.files.contains_key(name);
-    if !names.iter().all(|name| name.to_str().is_some_and(known)) {
+    if first_stranger(&names, manifest).is_some() {
         return Ok(false);
     }
     let temporary = path.with_file_name(format!("{TEMPORARY}{}", step_name(manifest.step)));

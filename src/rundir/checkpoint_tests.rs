@@ -154,10 +154,27 @@ fn rotation_keeps_the_newest_the_best_and_what_is_not_ours() {
     fs::write(run.checkpoint_path(3).join("notes.txt"), "mine").unwrap();
     fs::create_dir(run.checkpoints_path().join("step-00000000")).unwrap();
     fs::create_dir(run.checkpoints_path().join("other")).unwrap();
-    assert_eq!(rotate(&Disk, &run, 2, &[1]).unwrap(), [4, 2]);
+    assert_eq!(rotate(&Disk, &run, &owner(), 2, &[1]).unwrap(), [4, 2]);
     assert_eq!(steps(&run), [0, 1, 3, 5, 6]);
     assert!(run.checkpoints_path().join("other").exists());
-    assert_eq!(rotate(&Disk, &run, 0, &[]).unwrap(), [5, 1], "keep 0 still keeps the last");
+    assert_eq!(rotate(&Disk, &run, &owner(), 0, &[]).unwrap(), [5, 1], "keep 0 still keeps the last");
+}
+
+#[test]
+fn anothers_checkpoint_neither_goes_nor_counts_as_the_newest() {
+    let (_folder, run) = run();
+    for step in 1..=4 {
+        write(&run, step);
+    }
+    let other = Owner { seed: 9, ..owner() };
+    assert!(rotate(&Disk, &run, &other, 1, &[]).unwrap().is_empty());
+    let foreign = run.checkpoint_path(4);
+    let manifest = Manifest::read(&Disk, &foreign).unwrap();
+    fs::remove_file(foreign.join(MANIFEST_NAME)).unwrap();
+    Manifest::write(&Disk, &foreign, 4, ManifestMeta { owner: other, logs: manifest.logs, best: None })
+        .unwrap();
+    assert_eq!(rotate(&Disk, &run, &owner(), 2, &[]).unwrap(), [1]);
+    assert_eq!(steps(&run), [2, 3, 4]);
 }
 
 #[test]
@@ -169,7 +186,7 @@ fn rotation_never_deletes_the_only_good_checkpoint() {
     for step in [2, 3] {
         fs::write(run.checkpoint_path(step).join("model.safetensors"), "weights X").unwrap();
     }
-    assert!(rotate(&Disk, &run, 1, &[]).unwrap().is_empty());
+    assert!(rotate(&Disk, &run, &owner(), 1, &[]).unwrap().is_empty());
     assert_eq!(latest_verified(&Disk, &run, None).unwrap().checkpoint.unwrap().step, 1);
 }
 

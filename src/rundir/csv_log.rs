@@ -87,6 +87,35 @@ pub struct Mark {
     pub blake3: String,
 }
 
+impl Mark {
+    /// Compares with as many bytes of a log's start.
+    pub(super) fn matches(&self, seen: &blake3::Hasher) -> Result<(), &'static str> {
+        if seen.count() < self.bytes {
+            return Err("it is shorter");
+        }
+        if seen.finalize().to_hex().as_str() != self.blake3 {
+            return Err("its bytes differ");
+        }
+        Ok(())
+    }
+}
+
+/// Hashes to the end, a piece at a time; the last byte is what tells a torn log.
+pub(super) fn hash(mut from: impl Read) -> io::Result<(blake3::Hasher, Option<u8>)> {
+    let (mut hasher, mut last, mut piece) = (blake3::Hasher::new(), None, vec![0; 1 << 16]);
+    loop {
+        match from.read(&mut piece) {
+            Ok(0) => return Ok((hasher, last)),
+            Ok(read) => {
+                hasher.update(&piece[..read]);
+                last = Some(piece[read - 1]);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// An open log.
 #[derive(Debug)]
 pub struct CsvLog<'a> {
@@ -207,13 +236,11 @@ impl<'a> CsvLog<'a> {
     /// The rows are safe in the other file before this one is cut, and the cut is one `ftruncate`: a kill
     /// before it leaves rows that the next rewind moves again, a kill after it leaves the log at the mark.
     pub fn rewind_to(&mut self, mark: &Mark, attempt: u32) -> Result<u64, RunDirError> {
-        let (hasher, bytes, _) = self.scan(mark.bytes)?;
-        if bytes < mark.bytes {
-            return Err(self.changed(mark, "it is shorter"));
-        }
-        if hasher.finalize().to_hex().as_str() != mark.blake3 {
-            return Err(self.changed(mark, "its bytes differ"));
-        }
+        let (hasher, _) = self.scan(mark.bytes)?;
+        mark.matches(&hasher).map_err(|reason| {
+            let path = self.path.clone();
+            RunDirError::LogChanged { path, bytes: mark.bytes, reason }
+        })?;
         let mut later = Vec::new();
         (&mut self.file)
             .take(LATER_LIMIT + 1)
@@ -253,10 +280,6 @@ impl<'a> CsvLog<'a> {
         files::replace(self.fs, &path, &content)
     }
 
-    fn changed(&self, mark: &Mark, reason: &'static str) -> RunDirError {
-        RunDirError::LogChanged { path: self.path.clone(), bytes: mark.bytes, reason }
-    }
-
     fn check_header(&mut self) -> Result<(), RunDirError> {
         let mut start = vec![0; self.header.len()];
         let mut read = 0;
@@ -280,28 +303,18 @@ impl<'a> CsvLog<'a> {
     }
 
     fn hash_from_start(&mut self) -> Result<(), RunDirError> {
-        let (hasher, bytes, last) = self.scan(u64::MAX)?;
-        (self.hasher, self.bytes, self.torn) = (hasher, bytes, last != Some(b'\n'));
+        let (hasher, last) = self.scan(u64::MAX)?;
+        (self.bytes, self.torn) = (hasher.count(), last != Some(b'\n'));
+        self.hasher = hasher;
         Ok(())
     }
 
-    /// Hashes at most so many bytes from the start, a piece at a time; how many there are, and the last of them.
-    fn scan(&mut self, at_most: u64) -> Result<(blake3::Hasher, u64, Option<u8>), RunDirError> {
-        let (mut hasher, mut last, mut piece) = (blake3::Hasher::new(), None, vec![0; 1 << 16]);
-        let io = |source| RunDirError::io("read", &self.path, source);
-        self.file.seek(SeekFrom::Start(0)).map_err(io)?;
-        let mut from_start = (&mut self.file).take(at_most);
-        loop {
-            match from_start.read(&mut piece) {
-                Ok(0) => return Ok((hasher.clone(), hasher.count(), last)),
-                Ok(read) => {
-                    hasher.update(&piece[..read]);
-                    last = Some(piece[read - 1]);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(io(source)),
-            }
-        }
+    /// Hashes at most so many bytes from the start, and leaves off behind them.
+    fn scan(&mut self, at_most: u64) -> Result<(blake3::Hasher, Option<u8>), RunDirError> {
+        self.file
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| hash((&mut self.file).take(at_most)))
+            .map_err(|source| RunDirError::io("read", &self.path, source))
     }
 }
 

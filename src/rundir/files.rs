@@ -4,7 +4,7 @@
 //! a part. Every error carries its path. A failed fsync is never retried: the kernel may have dropped the
 //! pages, so a second success would mean nothing.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use super::RunDirError;
 use super::fs::{Disk, Fs, FsFile, Kind};
 use crate::guard;
+
+const TEMPORARY_END: &str = ".tmp";
 
 /// Replaces a file so that a kill or a power cut leaves the old content or the new one: temporary file in
 /// the same folder, fsync, rename, fsync of the folder. One writer at a time per path (hold the lock).
@@ -64,10 +66,12 @@ pub fn create_dir(fs: &dyn Fs, path: &Path) -> Result<(), RunDirError> {
         Err(source) => return Err(RunDirError::io("look at", path, source)),
     }
     let parent = parent_of(path);
-    if fs.names(parent).is_err() {
+    let mut created = fs.create_dir(path);
+    if created.as_ref().is_err_and(is_absent) {
         create_dir(fs, parent)?;
+        created = fs.create_dir(path);
     }
-    match fs.create_dir(path) {
+    match created {
         Ok(()) => sync_dir(fs, parent),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => create_dir(fs, path),
         Err(source) => Err(RunDirError::io("create folder", path, source)),
@@ -175,6 +179,22 @@ pub(super) fn names_in(fs: &dyn Fs, path: &Path) -> Result<Vec<OsString>, RunDir
     fs.names(path).map_err(|source| RunDirError::io("list", path, source))
 }
 
+fn temporary_name(path: &Path, tag: &str) -> OsString {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(tag);
+    name.push(TEMPORARY_END);
+    name
+}
+
+/// Whether [`replace_shared`] of some process gives this name to what is to become `path`.
+pub(super) fn is_temporary_of(path: &Path, name: &OsStr) -> bool {
+    let text = name.to_str().unwrap_or_default();
+    let pid = text.strip_suffix(TEMPORARY_END).and_then(|text| text.rsplit_once('.')).map(|(_, pid)| pid);
+    pid.and_then(|pid| pid.parse::<u32>().ok())
+        .is_some_and(|pid| name == temporary_name(path, &format!(".{pid}")).as_os_str())
+}
+
 fn write_beside(
     fs: &dyn Fs,
     path: &Path,
@@ -182,11 +202,7 @@ fn write_beside(
     tag: &str,
     durable: bool,
 ) -> Result<PathBuf, RunDirError> {
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(tag);
-    name.push(".tmp");
-    let temporary = path.with_file_name(name);
+    let temporary = path.with_file_name(temporary_name(path, tag));
     let mut created = fs.create_new(&temporary);
     if created.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
         // A kill left it.

@@ -8,7 +8,8 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::columns::logs_of;
-use super::fs::Fs;
+use super::csv_log;
+use super::fs::{Fs, FsFile};
 use super::layout::parse_step;
 use super::provenance::{Attempt, Origin, Provenance};
 use super::{Checkpoint, ManifestMeta, Mark, Owner, RunDir, RunDirError, State, Status, checkpoint, files};
@@ -73,7 +74,9 @@ impl Fork<'_> {
         let owner = self.owner.clone();
         let meta = ManifestMeta { owner, logs: manifest.logs.clone(), best: manifest.best };
         checkpoint::save(fs, new, found.step, meta, |folder| {
-            manifest.files.keys().try_for_each(|name| copy(fs, &found.path.join(name), &folder.join(name)))
+            // The manifest's writing forces each to the disk.
+            let mut names = manifest.files.keys();
+            names.try_for_each(|name| copy(fs, source(fs, &found.path.join(name))?, &folder.join(name)))
         })?;
         Ok(())
     }
@@ -85,7 +88,7 @@ impl Fork<'_> {
             let step = name.to_str().and_then(|name| parse_step(name.strip_suffix(".png")?));
             if step.is_some_and(|step| step <= last && due(step)) {
                 files::create_dir(fs, &to)?;
-                copy(fs, &from.join(&name), &to.join(&name))?;
+                copy_durably(fs, source(fs, &from.join(&name))?, &to.join(&name))?;
             }
         }
         Ok(())
@@ -113,23 +116,25 @@ impl Fork<'_> {
 /// Copies the part of a log that a checkpoint has seen.
 fn copy_prefix(fs: &dyn Fs, from: &Path, to: &Path, mark: &Mark) -> Result<(), RunDirError> {
     let changed = |reason| RunDirError::LogChanged { path: from.to_path_buf(), bytes: mark.bytes, reason };
-    let Some(file) = files::open(fs, from)? else { return Err(changed("it is missing")) };
-    let mut seen = Vec::new();
-    file.take(mark.bytes).read_to_end(&mut seen).map_err(|source| RunDirError::io("read", from, source))?;
-    if seen.len() as u64 != mark.bytes {
-        return Err(changed("it is shorter"));
-    }
-    if blake3::hash(&seen).to_hex().as_str() != mark.blake3 {
-        return Err(changed("its bytes differ"));
-    }
-    files::create(fs, to, &seen)
+    let start = || Ok(files::open(fs, from)?.ok_or_else(|| changed("it is missing"))?.take(mark.bytes));
+    let (seen, _) = csv_log::hash(start()?).map_err(|source| RunDirError::io("read", from, source))?;
+    mark.matches(&seen).map_err(changed)?;
+    copy_durably(fs, start()?, to)
 }
 
-/// Copies a file and forces the copy to the disk.
-fn copy(fs: &dyn Fs, from: &Path, to: &Path) -> Result<(), RunDirError> {
-    let missing = || RunDirError::malformed(from, "it is missing");
-    let mut source = files::open(fs, from)?.ok_or_else(missing)?;
-    files::create_with(fs, to, |target| io::copy(&mut source, target).map(drop))?;
+/// Opens a file that is there to be copied.
+fn source(fs: &dyn Fs, path: &Path) -> Result<Box<dyn FsFile>, RunDirError> {
+    files::open(fs, path)?.ok_or_else(|| RunDirError::malformed(path, "it is missing"))
+}
+
+/// Copies without fsync.
+fn copy(fs: &dyn Fs, mut source: impl Read, to: &Path) -> Result<(), RunDirError> {
+    files::create_with(fs, to, |target| io::copy(&mut source, target).map(drop))
+}
+
+/// Copies and forces the copy to the disk.
+fn copy_durably(fs: &dyn Fs, source: impl Read, to: &Path) -> Result<(), RunDirError> {
+    copy(fs, source, to)?;
     let copied = fs.open(to).map_err(|source| RunDirError::io("open", to, source))?;
     files::sync_file(copied.as_ref(), to)
 }

@@ -25,11 +25,17 @@ pub struct Retention<'r> {
 
 impl Retention<'_> {
     /// Deletes what may go once `newest` is there.
-    fn apply(&self, fs: &dyn Fs, run: &RunDir, newest: &Checkpoint) -> Result<(), RunDirError> {
+    fn apply(
+        &self,
+        fs: &dyn Fs,
+        run: &RunDir,
+        owner: &Owner,
+        newest: &Checkpoint,
+    ) -> Result<(), RunDirError> {
         let best = newest.manifest.best.map(|best| best.step);
         let protect: Vec<u64> =
             best.into_iter().chain([newest.step]).chain(self.pinned.iter().copied()).collect();
-        checkpoint::rotate(fs, run, self.keep, &protect).map(drop)
+        checkpoint::rotate(fs, run, owner, self.keep, &protect).map(drop)
     }
 }
 
@@ -64,7 +70,7 @@ impl<'a> Journal<'a> {
         checkpoint::remove_leftovers(fs, run)?;
         let latest = checkpoint::latest_verified(fs, run, Some(&owner))?;
         if let (Some(newest), []) = (&latest.checkpoint, latest.damaged.as_slice()) {
-            retention.apply(fs, run, newest)?;
+            retention.apply(fs, run, &owner, newest)?;
         }
         let marks = latest.checkpoint.as_ref().map(|found| &found.manifest.logs);
         let open = |path: PathBuf, header: &[&str]| {
@@ -97,7 +103,7 @@ impl<'a> Journal<'a> {
     {
         let meta = ManifestMeta { owner: self.owner.clone(), logs: self.marks()?, best };
         let saved = checkpoint::save(self.fs, self.run, step, meta, fill)?;
-        self.retention.apply(self.fs, self.run, &saved)?;
+        self.retention.apply(self.fs, self.run, &self.owner, &saved)?;
         Ok(saved)
     }
 
@@ -115,5 +121,5 @@ fn name_of(log: &Path) -> String {
 }
 
 #[cfg(test)]
-#[path = "journal_tests.rs"]
+#[path = "journal_tests/mod.rs"]
 mod tests;

@@ -78,10 +78,7 @@ struct Taken {
 }
 
 fn describe(owner: Option<&Process>) -> String {
-    match owner {
-        Some(owner) => format!("process {} on host {}", owner.pid, guard::printable(&owner.host)),
-        None => "another process".to_owned(),
-    }
+    owner.map_or_else(|| "another process".to_owned(), Process::to_string)
 }
 
 fn acquire(folder: &Path, path: &Path) -> Result<Taken, Held> {

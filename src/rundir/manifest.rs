@@ -13,7 +13,7 @@ use super::format::{self, MANIFEST_FORMAT};
 use super::fs::{Fs, FsFile, Kind};
 use super::layout;
 use super::{Mark, RunDirError};
-use crate::config::Metric;
+use crate::config::{self, Config, Metric};
 
 /// The file's name.
 pub const MANIFEST_NAME: &str = "manifest.json";
@@ -29,6 +29,13 @@ pub struct Owner {
     pub run_id: String,
     /// The seed.
     pub seed: u64,
+}
+
+impl Owner {
+    /// Whose the checkpoints of a run with this configuration are.
+    pub fn of(config: &Config) -> Owner {
+        Owner { run_id: config::identity(config), seed: config.training.seed }
+    }
 }
 
 /// The best evaluation so far.

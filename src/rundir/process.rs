@@ -2,9 +2,12 @@
 //!
 //! In: nothing, or a record read from a file. Out: whether that very process still lives.
 
+use std::fmt;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
+
+use crate::guard::printable;
 
 /// A process: host, boot, number and start time together never repeat.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +70,13 @@ impl Process {
     fn is_contained(&self) -> bool {
         let (recorded, here) = (self.pid_namespace, pid_namespace());
         recorded.is_some() && here.is_some() && recorded != here
+    }
+}
+
+/// As messages name an owner.
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {} on host {}", self.pid, printable(&self.host))
     }
 }
 

@@ -13,6 +13,8 @@ mod parameters;
 pub mod precision;
 mod recorder;
 mod sampling;
+#[cfg(test)]
+mod small;
 mod state;
 mod step;
 mod tally;

@@ -1,25 +1,13 @@
 //! Tests of what a checkpoint saves, and of the two starts of a network.
 
 use super::*;
-use crate::config::{Ema, ModelInit, Tracks, defaults};
+use crate::config::{Ema, ModelInit, Tracks};
 use crate::model::Mode;
 use crate::ops::{self, DeviceName};
+use crate::train::small::small;
 
 fn cpu() -> Device {
     ops::open(DeviceName::Cpu).unwrap().1
-}
-
-/// A small network with every kind of layer.
-fn small() -> Config {
-    let mut config = defaults();
-    config.data.image_size = 8;
-    config.model.base_channels = 8;
-    config.model.channel_multipliers = vec![1, 2];
-    config.model.num_res_blocks = 1;
-    config.model.attention_resolutions = vec![4];
-    config.model.norm_groups = 2;
-    config.model.time_embed_dim = 32;
-    config
 }
 
 #[test]

@@ -3,20 +3,14 @@
 //! The network computes in 32 bits, which every machine does: scaling does not ask why a gradient overflows.
 
 use super::*;
-use crate::config::defaults;
 use crate::ops::{self, DeviceName};
 use crate::train::loss_scale::LossScale;
+use crate::train::small;
 
+/// Grey pictures, four at a time, at the full learning rate at once.
 fn small() -> Config {
-    let mut config = defaults();
-    config.data.image_size = 8;
+    let mut config = small::small();
     config.data.in_channels = 1;
-    config.model.base_channels = 8;
-    config.model.channel_multipliers = vec![1, 2];
-    config.model.num_res_blocks = 1;
-    config.model.attention_resolutions = vec![4];
-    config.model.norm_groups = 2;
-    config.model.time_embed_dim = 32;
     config.training.batch_size = 4;
     config.training.warmup_steps = 0;
     config

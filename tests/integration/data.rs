@@ -11,20 +11,15 @@ use image::{ImageFormat, Rgb, RgbImage};
 use rustix::process::Signal;
 
 use crate::support::Workplace;
+use crate::support::numbers::Numbers;
 use crate::support::processes::{Background, PATIENCE, wait_for};
 use crate::support::tier::Tier;
 use crate::support::training::{TINY, only_run};
 
-/// Bytes that look like noise and are the same in every run of the tests (SplitMix64).
+/// Bytes that look like noise and are the same in every run of the tests.
 fn noise(seed: u64) -> impl Iterator<Item = u8> {
-    let mut state = seed;
-    std::iter::repeat_with(move || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)).to_le_bytes()
-    })
-    .flatten()
+    let mut numbers = Numbers(seed);
+    std::iter::repeat_with(move || numbers.next().to_le_bytes()).flatten()
 }
 
 fn config(dataset: Dataset, root: &Path, image_size: usize) -> Data {

@@ -8,9 +8,10 @@ use rustix::process::Signal;
 
 use crate::support::Workplace;
 use crate::support::kills::{
-    Moment, Numbers, RUN, RUN_64, Reference, Victim, assert_nothing_survives, reference, reference_64,
-    run_and_kill, writes_checkpoint,
+    Moment, RUN, RUN_64, Reference, Victim, assert_nothing_survives, reference, reference_64, run_and_kill,
+    writes_checkpoint,
 };
+use crate::support::numbers::Numbers;
 use crate::support::processes::{Background, PATIENCE, send, wait_for, workers_of};
 use crate::support::tier::Tier;
 use crate::support::training::{Run, STEPS, only_run, runs_of, tiny};

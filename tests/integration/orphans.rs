@@ -5,7 +5,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::support::Workplace;
-use crate::support::kills::{Numbers, RUN, reference};
+use crate::support::kills::{RUN, reference};
+use crate::support::numbers::Numbers;
 use crate::support::processes::{
     Background, PATIENCE, crash, is_ignored, living_in, send, wait_for, workers_of,
 };
@@ -45,7 +46,7 @@ fn nothing_survives_a_killed_launcher_not_even_a_deaf_worker() {
         if kind == "at work" {
             let workers = four_at_work(&place, launcher);
             // A stopped process is deaf to everything but SIGKILL; every other time it was asked to stop before.
-            send(workers[numbers.below(4) as usize], Signal::STOP);
+            send(*numbers.one_of(&workers), Signal::STOP);
             if round % 2 == 1 {
                 running.send(Signal::TERM);
                 std::thread::sleep(numbers.duration(Duration::ZERO..Duration::from_millis(20)));

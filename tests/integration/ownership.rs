@@ -217,7 +217,7 @@ fn an_owner_of_another_container_counts_while_it_has_the_lock() {
     let lock = fs::File::open(run.path.join(".lock")).unwrap();
     lock.try_lock().unwrap();
     let held = place.ablate(RUN).exits(4).stderr;
-    assert!(held.contains(&format!("by process {} on container-7\n", std::process::id())), "{held}");
+    assert!(held.contains(&format!("by process {} on host container-7\n", std::process::id())), "{held}");
     assert!(place.ablate(&["status", "runs/x"]).exits(0).stdout.contains("running"));
     drop(lock);
     assert!(place.ablate(&["status", "runs/x"]).exits(0).stdout.contains("interrupted"));

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::support::Workplace;
-use crate::support::kills::{Numbers, RUN, reference};
+use crate::support::kills::{RUN, reference};
+use crate::support::numbers::Numbers;
 use crate::support::processes::{Background, PATIENCE, said, wait_for};
 use crate::support::tier::Tier;
 use crate::support::training::{only_run, tiny};

@@ -500,6 +500,26 @@ fn resume_needs_nothing_but_the_run_tree() {
 }
 
 #[test]
+fn resume_leaves_out_a_run_whose_configuration_cannot_be_read_and_trains_the_others() {
+    let place = tiny("[sweep]\ninclude_base = true\nseeds = [0, 1]\n");
+    let mut running = Background::start(&place, &["run", "x.toml", "--jobs", "1"]);
+    wait_for("a first checkpoint", PATIENCE, || {
+        assert!(!running.has_ended());
+        runs_of(&place).first().filter(|run| !run.checkpoints().is_empty()).map(drop)
+    });
+    running.send(Signal::TERM);
+    running.wait();
+    let runs = runs_of(&place);
+    assert_eq!(runs.len(), 2, "both are laid out");
+    fs::write(runs[0].path.join("config.toml"), "[data").unwrap();
+    let ran = place.ablate(&["resume", "runs/x"]).exits(1);
+    assert!(ran.stderr.contains("left out: ") && ran.stderr.contains("writes it again"), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&label(&runs[0])), "{}", ran.stderr);
+    assert_eq!((runs[0].state().as_str(), runs[1].state().as_str()), ("interrupted", "done"));
+    place.ablate(&["resume", runs[0].path.to_str().unwrap()]).exits(2);
+}
+
+#[test]
 fn the_environment_and_pins_reach_the_run() {
     let place = short("[sweep.grid]\n\"training.learning_rate\" = [1e-4, 2e-4]\n");
     let mut command = place.command(&["run", "x.toml", "--pin", "training.learning_rate=2e-4", "--quiet"]);

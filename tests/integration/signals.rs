@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::support::kills::{Moment, Numbers, RUN, assert_nothing_survives, reach, reference};
+use crate::support::kills::{Moment, RUN, assert_nothing_survives, reach, reference};
+use crate::support::numbers::Numbers;
 use crate::support::processes::{Background, PATIENCE, said, send, wait_for};
 use crate::support::stops::{assert_goes_on, assert_resumes, moment, rounds, started};
 use crate::support::tier::Tier;

@@ -166,8 +166,7 @@ impl Session<'_> {
                     sorted.failed.push((index, status.error));
                 }
                 Standing::Held(status) => {
-                    let owner = format!("process {} on {}", status.owner.pid, printable(&status.owner.host));
-                    sorted.held.push((index, owner));
+                    sorted.held.push((index, status.owner.to_string()));
                 }
                 Standing::Pending | Standing::Failed(_) => match prepare(entry) {
                     Ok(written) => {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{Audit, Tensors};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::rundir::fs::Fs;
 use crate::rundir::{Checkpoint, Owner, RunDir, RunDirError, checkpoint, files, weights};
 
@@ -34,7 +34,7 @@ impl Wanted {
         let averages = labels.iter().enumerate().map(|(place, label)| weights::average(place, label));
         let stems = averages.chain([weights::RAW.to_owned()]);
         let tensors = stems.map(|stem| (stem, network.clone())).chain([moments]).collect();
-        let owner = Owner { run_id: config::identity(config), seed: config.training.seed };
+        let owner = Owner::of(config);
         Wanted { owner, tensors }
     }
 }

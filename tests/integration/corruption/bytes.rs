@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use super::{Numbers, Subject};
+use super::Subject;
+use crate::support::numbers::Numbers;
 
 #[test]
 fn a_thousand_bit_flips_are_detected() {

@@ -21,23 +21,6 @@ const FILES: [&str; 5] =
     ["model.safetensors", "ema.safetensors", "optimizer.safetensors", "progress.json", "manifest.json"];
 const LOGS: [&str; 4] = ["metrics.csv", "timing.csv", "eval.csv", "levels.csv"];
 
-/// Numbers that are the same in every run of the tests (SplitMix64), so that a failure can be repeated.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % bound as u64) as usize
-    }
-
-    fn one_of<'t, T>(&mut self, things: &'t [T]) -> &'t T {
-        &things[self.below(things.len())]
-    }
-}
-
 /// A killed run with two good checkpoints.
 struct Subject {
     place: Workplace,

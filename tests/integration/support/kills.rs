@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::ops::Range;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use super::Workplace;
+use super::numbers::Numbers;
 use super::processes::{Background, PATIENCE, is_alive, said, send, wait_for, workers_of};
 use super::training::{Run, STEPS, only_run, runs_of, tiny};
 
@@ -27,7 +27,7 @@ pub(crate) enum Victim {
 
 impl Victim {
     pub(crate) fn any(numbers: &mut Numbers) -> Victim {
-        [Victim::Worker, Victim::Launcher, Victim::Both][numbers.below(3) as usize]
+        *numbers.one_of(&[Victim::Worker, Victim::Launcher, Victim::Both])
     }
 }
 
@@ -40,24 +40,6 @@ pub(crate) enum Moment {
     Row(usize),
     /// This long after a checkpoint has begun to be written.
     Checkpoint(Duration),
-}
-
-/// Numbers that are the same in every run of the tests (SplitMix64), so that a failure can be repeated.
-pub(crate) struct Numbers(pub(crate) u64);
-
-impl Numbers {
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-
-    pub(crate) fn duration(&mut self, range: Range<Duration>) -> Duration {
-        let width = u64::try_from((range.end - range.start).as_micros()).unwrap();
-        range.start + Duration::from_micros(self.below(width))
-    }
 }
 
 /// What an uninterrupted run leaves, and how long it takes.

@@ -9,6 +9,7 @@ pub(crate) mod golden;
 #[cfg(feature = "torch")]
 pub(crate) mod kills;
 pub(crate) mod limits;
+pub(crate) mod numbers;
 #[cfg(feature = "torch")]
 pub(crate) mod points;
 #[cfg(feature = "torch")]

@@ -4,7 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use super::Workplace;
-use super::kills::{Moment, Numbers, RUN, reach, reference, writes_checkpoint};
+use super::kills::{Moment, RUN, reach, reference, writes_checkpoint};
+use super::numbers::Numbers;
 use super::processes::{Background, said, workers_of};
 use super::tier::Tier;
 use super::training::{STEPS, only_run};
@@ -12,7 +13,7 @@ use super::training::{STEPS, only_run};
 /// Where a signal finds the run: between checkpoints, or in the middle of one.
 pub(crate) fn moment(round: u64, numbers: &mut Numbers) -> Moment {
     if round.is_multiple_of(2) {
-        Moment::Row(3 + numbers.below(STEPS / 2) as usize)
+        Moment::Row(3 + numbers.below(STEPS as usize / 2))
     } else {
         Moment::Checkpoint(numbers.duration(Duration::ZERO..Duration::from_millis(10)))
     }
