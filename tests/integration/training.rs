@@ -356,3 +356,18 @@ fn images_need_not_be_a_power_of_two_wide() {
     ]);
     assert!(refused.exits(2).stderr.contains("data.image_size = 30"));
 }
+
+#[test]
+fn first_weights_that_are_no_numbers_end_as_diverged_at_the_first_step() {
+    let place = tiny("");
+    train(&place, &["training.steps=8"]);
+    let source = only_run(&place);
+    let mut weights = fs::read(source.path.join("checkpoints/step-00000008/model.safetensors")).unwrap();
+    let last = weights.len() - 4;
+    weights[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    place.write("weights.safetensors", weights);
+    let ran = place.ablate(&["run", "x.toml", "-s", "training.initial_weights=weights.safetensors"]).exits(1);
+    let run = runs_of(&place).into_iter().find(|run| run.path != source.path).unwrap();
+    assert_eq!((run.state().as_str(), run.checkpoints().len()), ("diverged", 0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("not finite") && ran.stderr.contains("step 1"), "{}", ran.stderr);
+}
