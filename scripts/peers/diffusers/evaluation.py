@@ -30,7 +30,7 @@ TOLERANCE = 2e-5
 TRIALS = {
     "epsilon-linear": dict(prediction_type="epsilon", noise_schedule="linear", timesteps=100),
     "v-cosine": dict(prediction_type="v", noise_schedule="cosine", timesteps=64),
-    "x0-linear-1000": dict(prediction_type="x0", noise_schedule="linear", timesteps=1000),
+    "x0-linear": dict(prediction_type="x0", noise_schedule="linear", timesteps=200),
 }
 
 
