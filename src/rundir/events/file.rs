@@ -1,8 +1,9 @@
 //! The event file itself: written under another name, put in place of earlier ones, then appended to.
 //!
 //! In: messages. Out: records in `tensorboard/events.out.tfevents.<attempt>.ablate`. The name rises with each attempt,
-//! since TensorBoard reads a folder's files in the order of their names and looks for news at the end of the last.
-//! Nothing is forced to the disk: what a power cut takes is written anew by the next attempt.
+//! since TensorBoard reads a folder's files in the order of their names and looks for news at the end of the last. Files
+//! of earlier attempts stay, empty: one that is being watched must end, and not be gone, for its reader to go on to the
+//! next. Nothing is forced to the disk: what a power cut takes is written anew by the next attempt.
 
 use std::path::{Path, PathBuf};
 
@@ -80,9 +81,10 @@ impl<'a> EventFile<'a> {
         written.map_err(|source| RunDirError::io("write", &self.path, source))
     }
 
-    /// Puts the file in the place of those of earlier attempts. They go first: a kill in between leaves no curve until
-    /// the run goes on, instead of each point twice.
+    /// Puts the file in the place of those of earlier attempts. They are emptied first: a kill in between leaves no
+    /// curve until the run goes on, instead of each point twice.
     pub(super) fn publish(&mut self) -> Result<(), RunDirError> {
+        self.flush()?;
         for found in files::names_in(self.fs, &self.folder)? {
             if !found.to_str().is_some_and(is_ours) {
                 continue;
@@ -90,7 +92,10 @@ impl<'a> EventFile<'a> {
             let path = self.folder.join(found);
             let entry = self.fs.entry(&path).map_err(|source| RunDirError::io("look at", &path, source))?;
             regular(&path, entry.kind)?;
-            files::remove_file(self.fs, &path)?;
+            if entry.bytes > 0 {
+                let emptied = self.fs.append(&path).and_then(|file| file.set_len(0));
+                emptied.map_err(|source| RunDirError::io("empty", &path, source))?;
+            }
         }
         files::rename(self.fs, &self.folder.join(NEW), &self.path)?;
         self.published = true;

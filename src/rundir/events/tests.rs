@@ -156,7 +156,19 @@ fn a_resume_writes_what_was_kept_and_no_point_twice() {
     // The rows beyond the checkpoint of step 20 are gone; the grid of step 30 is still there.
     run.cut(&[10, 20], &[10, 20]);
     let mut log = run.open(2, 20);
-    assert_eq!(run.names(), ["events.out.tfevents.0000000002.ablate", "events.out.tfevents.17.somebody"]);
+    assert_eq!(
+        run.names(),
+        [
+            "events.out.tfevents.0000000001.ablate",
+            "events.out.tfevents.0000000002.ablate",
+            "events.out.tfevents.17.somebody"
+        ]
+    );
+    assert_eq!(run.events(1), [], "whoever watched it goes on to the next");
+    assert_eq!(
+        fs::read(run.dir.tensorboard_path().join("events.out.tfevents.17.somebody")).unwrap(),
+        b"theirs"
+    );
     assert_eq!(points(&run.events(2), "train/loss"), [(10, 2.0, 0.1), (20, 4.0, 0.05)]);
     assert_eq!(grids(&run.events(2)).iter().map(|grid| grid.0).collect::<Vec<_>>(), [10, 20]);
     let end = |events: &[Seen]| {
@@ -175,9 +187,10 @@ fn a_resume_writes_what_was_kept_and_no_point_twice() {
     assert_eq!(steps, [10, 20, 30]);
     assert_eq!(end(&run.events(2)), 1, "step 40 is the last");
     // An attempt at a run whose rows are all there writes the same.
+    let before = run.events(2);
     drop(run.open(3, 40));
-    assert_eq!(run.events(3), run.events(2));
-    assert_eq!(run.names().len(), 2);
+    assert_eq!(run.events(3), before);
+    assert_eq!(run.events(2), []);
 }
 
 #[test]
@@ -371,6 +384,7 @@ fn a_full_disk_ends_the_events_and_the_next_attempt_has_all_of_them() {
         assert!(log.0.is_none());
     }
     drop(run.open(2, 20));
-    assert_eq!(run.names(), [file::name(2)]);
+    assert_eq!(run.names(), [file::name(1), file::name(2)]);
+    assert_eq!(run.events(1), []);
     assert_eq!(points(&run.events(2), "train/loss").len(), 2);
 }
