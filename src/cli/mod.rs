@@ -20,23 +20,30 @@ mod resume;
 mod run;
 mod sample;
 mod schedule;
+mod schedule_picture;
 mod schedule_table;
 mod schedule_words;
 mod scope;
 mod status;
+mod terminal;
 mod worker;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use failure::Failure;
+use terminal::Color;
 
 /// Ablations of diffusion models from one TOML file: define a sweep, train it, resume it, compare it.
 #[derive(Debug, Parser)]
 #[command(name = "ablate", version, max_term_width = 100, propagate_version = true)]
 struct Cli {
+    /// Whether the output is coloured
+    #[arg(long, value_enum, value_name = "WHEN", global = true, default_value_t, display_order = 100)]
+    color: Color,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -77,9 +84,19 @@ enum Command {
     ProbePrecision(probe_precision::Args),
 }
 
+/// The command line. What is wrong with it, and the help, are told in the colours that it asks for.
+fn parsed() -> Cli {
+    let color = Color::of_words(std::env::args_os());
+    let mut command = Cli::command().color(color.of_parser());
+    let parsed = Cli::from_arg_matches_mut(&mut command.get_matches_mut());
+    let cli = parsed.unwrap_or_else(|error| error.format(&mut command).exit());
+    cli.color.choose();
+    cli
+}
+
 /// Parses the command line, runs the command and returns the exit code.
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let outcome = match parsed().command {
         Command::Run(args) => run::exec(args),
         Command::Plan(args) => plan::exec(args),
         Command::Resume(args) => resume::exec(args),

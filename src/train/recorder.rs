@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use super::evaluation::{Evaluation, Level};
 use super::tally::Means;
-use crate::rundir::{Cell, Journal, RunDirError};
+use crate::rundir::{Cell, EventLog, Journal, RunDirError};
 
 /// The journal of a run, and how its rows are made.
 pub(super) struct Recorder<'a> {
     /// Where the rows go, and what makes them and a checkpoint one.
     pub(super) journal: Journal<'a>,
+    /// The same for TensorBoard, which follows the rows and is no part of the transaction.
+    pub(super) events: EventLog<'a>,
 }
 
 /// A row of `metrics.csv`.
@@ -32,8 +34,8 @@ pub(super) struct Timing {
 }
 
 impl<'a> Recorder<'a> {
-    pub(super) fn new(journal: Journal<'a>) -> Self {
-        Self { journal }
+    pub(super) fn new(journal: Journal<'a>, events: EventLog<'a>) -> Self {
+        Self { journal, events }
     }
 
     /// One row each of `metrics.csv` and `timing.csv`.

@@ -2,6 +2,7 @@
 
 mod bombs;
 mod config;
+mod config_diff;
 mod corruption;
 #[cfg(feature = "torch")]
 mod corruption_runs;
@@ -58,5 +59,7 @@ mod signals;
 mod support;
 #[cfg(feature = "torch")]
 mod sweep;
+mod tensorboard;
 #[cfg(feature = "torch")]
 mod training;
+mod watch;
