@@ -14,7 +14,7 @@ use signal_hook::flag;
 
 use super::row::Row;
 use super::table::{Look, progress, speed};
-use super::{Args, Overview, counts, json, read, refresh_summaries, render, text};
+use super::{Overview, View, counts, json, read, refresh_summaries, render, text};
 use crate::cli::failure::Failure;
 use crate::cli::output::print;
 use crate::cli::terminal;
@@ -61,19 +61,19 @@ impl Asked {
 }
 
 /// Shows an overview, and what becomes of it.
-pub(super) fn watch(args: &Args, refresh: Duration, first: Overview) -> Result<(), Failure> {
+pub(super) fn watch(view: &View, refresh: Duration, first: Overview) -> Result<(), Failure> {
     let asked = Asked::listen()?;
-    let on_screen = io::stdout().is_terminal() && !args.json;
+    let on_screen = io::stdout().is_terminal() && !view.json;
     let last = if on_screen {
         let screen = Screen::open()?;
-        let last = follow(args, refresh, first, &asked, |overview| screen.show(overview, args))?;
+        let last = follow(view, refresh, first, &asked, |overview| screen.show(overview, view))?;
         drop(screen);
-        print(&render(&last, args)?)?;
+        print(&render(&last, view)?)?;
         last
     } else {
         let mut said = Said::default();
-        let last = follow(args, refresh, first, &asked, |overview| said.changes(overview, args))?;
-        if !args.json {
+        let last = follow(view, refresh, first, &asked, |overview| said.changes(overview, view))?;
+        if !view.json {
             print(&format!("{}\n", counts(&last.counts)))?;
         }
         last
@@ -84,7 +84,7 @@ pub(super) fn watch(args: &Args, refresh: Duration, first: Overview) -> Result<(
 
 /// Looks again and again, and returns what was seen last.
 fn follow(
-    args: &Args,
+    view: &View,
     refresh: Duration,
     mut overview: Overview,
     asked: &Asked,
@@ -100,7 +100,7 @@ fn follow(
             return Ok(overview);
         }
         // Also when all is over: it may have ended since the last look.
-        overview = read(&args.folder)?;
+        overview = read(&view.folder)?;
         if over {
             show(&overview)?;
             return Ok(overview);
@@ -118,12 +118,12 @@ impl Screen {
     }
 
     /// Writes each line over the old one and clears what is left of it: nothing flickers.
-    fn show(&self, overview: &Overview, args: &Args) -> Result<(), Failure> {
+    fn show(&self, overview: &Overview, view: &View) -> Result<(), Failure> {
         let (width, height) = terminal::size().unwrap_or((terminal::width(), 24));
         let look = Look { width, color: terminal::in_color() };
         let height = usize::from(height);
         let (shown, hidden) = fitting(&overview.runs, height.saturating_sub(FRAME + overview.notes.len()));
-        let mut picture = text(overview, &args.folder, &shown, look);
+        let mut picture = text(overview, &view.folder, &shown, look);
         if hidden > 0 {
             picture.push_str(&format!("{hidden} more are not shown: the window is too low\n"));
         }
@@ -166,8 +166,8 @@ struct Said {
 }
 
 impl Said {
-    fn changes(&mut self, overview: &Overview, args: &Args) -> Result<(), Failure> {
-        if args.json {
+    fn changes(&mut self, overview: &Overview, view: &View) -> Result<(), Failure> {
+        if view.json {
             let document = json(overview, true)?;
             if document != self.document {
                 print(&document)?;
