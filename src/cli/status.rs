@@ -45,7 +45,7 @@ const STATES: [State; 8] = [
 ];
 
 /// Everything there is to show.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 struct Overview {
     runs: Vec<Row>,
     /// Runs by state.

@@ -26,6 +26,8 @@ use crate::rundir::State;
 const TICK: Duration = Duration::from_millis(50);
 /// What a table takes besides its rows: heading, its line, a blank line, counts, and the hint below.
 const FRAME: usize = 6;
+/// Of what could not be read, so much is told while the picture moves; all of it in the end.
+const NOTES: usize = 2;
 
 /// What signals have asked for.
 struct Asked {
@@ -120,17 +122,28 @@ impl Screen {
     /// Writes each line over the old one and clears what is left of it: nothing flickers.
     fn show(&self, overview: &Overview, view: &View) -> Result<(), Failure> {
         let (width, height) = terminal::size().unwrap_or((terminal::width(), 24));
-        let look = Look { width, color: terminal::in_color() };
-        let height = usize::from(height);
-        let (shown, hidden) = fitting(&overview.runs, height.saturating_sub(FRAME + overview.notes.len()));
-        let mut picture = text(overview, &view.folder, &shown, look);
-        if hidden > 0 {
-            picture.push_str(&format!("{hidden} more are not shown: the window is too low\n"));
-        }
-        picture.push_str("Ctrl-C ends the watch, not the runs\n");
-        let lines: Vec<&str> = picture.lines().take(height).collect();
+        let lines = picture(overview, view, (width, height.into()), terminal::in_color());
         print(&format!("\x1b[H{}\x1b[K\x1b[J", lines.join("\x1b[K\r\n")))
     }
+}
+
+/// What fits in a window of so many columns and rows.
+fn picture(overview: &Overview, view: &View, (width, height): (u16, usize), color: bool) -> Vec<String> {
+    let mut below: Vec<String> =
+        overview.notes.iter().take(NOTES).map(|note| format!("note: {note}")).collect();
+    if let more @ 1.. = overview.notes.len() - below.len() {
+        below.push(format!("{more} more notes"));
+    }
+    let (shown, hidden) = fitting(&overview.runs, height.saturating_sub(FRAME + below.len()));
+    if hidden > 0 {
+        below.push(format!("{hidden} more are not shown: the window is too low"));
+    }
+    below.push("Ctrl-C ends the watch, not the runs".to_owned());
+    let table =
+        text(&Overview { notes: vec![], ..overview.clone() }, &view.folder, &shown, Look { width, color });
+    // A line that is too long would take two, and push the first ones out.
+    let cut = |line: String| printable(&line).chars().take(width.into()).collect::<String>();
+    table.lines().map(str::to_owned).chain(below.into_iter().map(cut)).take(height).collect()
 }
 
 impl Drop for Screen {
