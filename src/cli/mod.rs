@@ -1,9 +1,12 @@
 //! The command line: one file a command; each parses, calls one library function and prints.
 
 mod check;
+#[cfg(feature = "torch")]
+mod chosen;
 mod compare;
 mod config;
 mod data;
+mod eval;
 mod experiment_args;
 mod extend;
 mod failure;
@@ -61,6 +64,8 @@ enum Command {
     Compare(compare::Args),
     /// Draw images from a run's checkpoint.
     Sample(sample::Args),
+    /// Evaluate a checkpoint again: another split, more images, bits per dimension of the chain.
+    Eval(eval::Args),
     /// Verify every checkpoint, log and record, byte by byte; changes nothing.
     Check(check::Args),
     /// Delete the checkpoints that checkpoint.keep and checkpoint.pin let go.
@@ -99,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::exec(args),
         Command::Compare(args) => compare::exec(args),
         Command::Sample(args) => sample::exec(args),
+        Command::Eval(args) => eval::exec(args),
         Command::Check(args) => check::exec(args),
         Command::Prune(args) => prune::exec(args),
         Command::Schedule(args) => schedule::exec(args),

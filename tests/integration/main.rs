@@ -18,6 +18,8 @@ mod effects;
 mod error_points;
 mod errors;
 #[cfg(feature = "torch")]
+mod evaluate;
+#[cfg(feature = "torch")]
 mod every_key;
 mod experiments;
 #[cfg(feature = "torch")]
