@@ -13,6 +13,7 @@ mod plan_left_out;
 mod plan_table;
 mod probe_precision;
 mod prune;
+mod report;
 mod resume;
 mod run;
 mod sample;
@@ -20,6 +21,7 @@ mod schedule;
 mod schedule_table;
 mod schedule_words;
 mod scope;
+mod serve;
 mod status;
 mod worker;
 
@@ -52,6 +54,10 @@ enum Command {
     Status(status::Args),
     /// Rank the variants: mean ± std over seeds, only the keys that vary.
     Compare(compare::Args),
+    /// Write one self-contained HTML file: ranking, curves, samples, settings, failures.
+    Report(report::Args),
+    /// Show the same page live while a sweep runs, to a browser on this machine.
+    Serve(serve::Args),
     /// Draw images from a run's checkpoint.
     Sample(sample::Args),
     /// Verify every checkpoint, log and record, byte by byte; changes nothing.
@@ -81,6 +87,8 @@ pub fn main() -> ExitCode {
         Command::Extend(args) => extend::exec(args),
         Command::Status(args) => status::exec(args),
         Command::Compare(args) => compare::exec(args),
+        Command::Report(args) => report::exec(args),
+        Command::Serve(args) => serve::exec(args),
         Command::Sample(args) => sample::exec(args),
         Command::Check(args) => check::exec(args),
         Command::Prune(args) => prune::exec(args),

@@ -1,13 +1,14 @@
 //! What the runs say: which variant was better, by how much, and whether that is more than chance.
 //!
 //! ```text
-//! folders -> load -> compare (pick, stats, verdict, trust) -> format
+//! folders -> load -> compare (pick, stats, verdict, trust) -> format, html
 //! ```
 //!
 //! Reads run folders alone; nothing here trains, plans or writes.
 
 pub(crate) mod compare;
 pub(crate) mod format;
+pub(crate) mod html;
 pub(crate) mod load;
 pub(crate) mod metric;
 pub(crate) mod point;

@@ -66,7 +66,7 @@ pub(crate) fn prose(comparison: &Comparison) -> String {
 }
 
 /// What the numbers are: metric, weights, direction, point of training.
-fn caption(comparison: &Comparison) -> String {
+pub(crate) fn caption(comparison: &Comparison) -> String {
     let metric = &comparison.metric;
     let source = match metric.log {
         Log::Eval => format!("held-out, {} weights", comparison.weights),

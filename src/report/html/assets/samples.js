@@ -1,0 +1,32 @@
+// Sample grids side by side: of every variant, at one step and seed.
+
+function drawSamples() {
+  const { items, left_out: leftOut } = page.data.samples;
+  show("samples", items.length > 0 || leftOut > 0);
+  if (byId("samples").hidden) return;
+  const steps = [...new Set(items.map((item) => item.step))].sort((left, right) => right - left);
+  const seeds = [...new Set(items.map((item) => item.seed))].sort((left, right) => left - right);
+  const step = Number(choices(byId("sample-step"), steps.map((value) => [value, count(value)])));
+  const seed = choices(byId("sample-seed"), [...seeds.map((value) => [value, String(value)]), ["all", "all"]]);
+  const wanted = seed === "all" ? seeds : [Number(seed)];
+  byId("samples-note").textContent = leftOut
+    ? `To stay small, this file leaves out ${plural(leftOut, "grid")} of ${count(leftOut + items.length)}; they are in the run folders.`
+    : "Equal seeds start from equal noise.";
+  replace(byId("samples-body"), ranked().flatMap((place) => wanted.map((one) => sampleOf(place, one, step))));
+}
+
+function sampleOf(place, seed, step) {
+  const item = page.data.samples.items.find((one) => one.variant === place && one.seed === seed && one.step === step);
+  const run = page.data.variants[place].runs.find((one) => one.seed === seed);
+  const words = item ? "" : run?.found ? "no samples here at this step" : "not started";
+  const name = `${label(place)}, seed ${seed}`;
+  const picture = item
+    ? element("img", { src: item.source, alt: `samples of ${name} at step ${step}`, loading: "lazy", width: item.size?.[0], height: item.size?.[1] })
+    : element("p", { class: "missing muted" }, words);
+  const caption = element("figcaption", {}, swatch(place), element("span", {}, breakable(label(place)), `, seed ${seed}`));
+  return lights(element("figure", {}, picture, caption), place);
+}
+
+function listenToSamples() {
+  for (const id of ["sample-step", "sample-seed"]) byId(id).addEventListener("input", drawSamples);
+}
