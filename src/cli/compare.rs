@@ -62,7 +62,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         let places: Vec<String> = args.folders.iter().map(|dir| dir.display().to_string()).collect();
         return Err(failure(&CompareError::NoRuns { places: places.join(", ") }));
     }
-    let query = Query { metric: args.metric, at: args.at, weights: args.weights.unwrap_or_default() };
+    let query = Query { at: args.at, weights: args.weights.unwrap_or_default(), ..Query::of(args.metric) };
     let comparison = compare::compare(&loaded, &query).map_err(|error| failure(&error))?;
     if !args.format.has_prose() {
         super::output::say(format::prose(&comparison).trim());
@@ -74,7 +74,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
 /// The table that ends `ablate run`: the default metric over one experiment, or why there is none.
 pub(crate) fn default_table(experiment: &Path) -> String {
     let metric: Metric = DEFAULT_METRIC.parse().expect("the default metric is well formed");
-    let query = Query { metric, at: None, weights: Weights::default() };
+    let query = Query::of(metric);
     let loaded = match load::load(&[experiment.to_path_buf()], query.metric.log) {
         Ok(loaded) => loaded,
         Err(error) => return format!("note: no comparison: {}\n", printable(&error.to_string())),
@@ -94,10 +94,15 @@ fn failure(error: &CompareError) -> Failure {
     let failure = Failure::user(printable(&error.to_string()));
     match error {
         CompareError::NoRuns { .. } => failure.with_help(NO_RUNS_HELP),
-        CompareError::UnknownMetric { nearest: Some(nearest), .. } => {
+        CompareError::UnknownMetric { nearest: Some(nearest), .. }
+        | CompareError::UnknownKey { nearest: Some(nearest), .. }
+        | CompareError::Baseline { nearest: Some(nearest), .. } => {
             failure.with_help(format!("did you mean {}?", printable(nearest)))
         }
-        CompareError::UnknownMetric { nearest: None, .. } => failure,
+        CompareError::UnknownMetric { .. }
+        | CompareError::UnknownKey { .. }
+        | CompareError::Baseline { .. } => failure,
+        CompareError::Unanswerable { help, .. } => failure.with_help(printable(help)),
         CompareError::SettingsDiffer { .. } => {
             failure.with_help("name only the variant folders that were measured alike")
         }

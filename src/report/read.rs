@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::load::{Loaded, RunRow, Scope, VariantRuns};
 use super::metric::Log;
 use super::provenance::{self, Origin};
@@ -26,8 +28,14 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// Reads everything in scope.
     pub(super) fn read(&mut self) {
-        let planned = self.note(PlanFile::read(self.experiment)).flatten();
-        let planned = planned.map_or_else(Vec::new, |plan| plan.variants);
+        let plan = self.note(PlanFile::read(self.experiment)).flatten();
+        let (planned, base) = plan.map(|plan| (plan.variants, plan.base.0)).unwrap_or_default();
+        for (key, value) in base {
+            let known = self.loaded.base.entry(key).or_insert_with(|| value.clone());
+            if *known != value {
+                *known = Value::Null;
+            }
+        }
         let mut folders: BTreeMap<String, BTreeMap<u64, RunDir>> = BTreeMap::new();
         for entry in self.experiment.walk() {
             match entry {

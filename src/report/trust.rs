@@ -4,11 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::compare::{CompareError, Query, Row};
+use super::error::CompareError;
+use super::format::number;
 use super::gaps::gaps;
 use super::load::{Loaded, RunRow};
 use super::metric::{Log, Metric};
-use super::point::At;
+use super::point::{At, Budget};
+use super::query::{Query, Split};
+use super::row::Row;
 use super::varying::compact;
 use super::verdict::list;
 
@@ -16,17 +19,31 @@ use super::verdict::list;
 const IMAGE_KEYS: [&str; 3] = ["data.dataset", "data.image_size", "data.in_channels"];
 
 /// Settings that change what a raw loss means.
-const LOSS_KEYS: [&str; 10] = [
+const LOSS_KEYS: [&str; 14] = [
     "data.dataset",
     "data.image_size",
     "data.in_channels",
     "diffusion.beta_end",
     "diffusion.beta_start",
+    "diffusion.huber_delta",
     "diffusion.loss_type",
+    "diffusion.loss_weighting",
+    "diffusion.min_snr_gamma",
     "diffusion.noise_schedule",
     "diffusion.prediction_type",
     "diffusion.rescale_betas",
     "diffusion.timesteps",
+    "diffusion.zero_terminal_snr",
+];
+
+/// Settings that move the bound of a chain whatever the network does.
+const CHAIN_KEYS: [&str; 6] = [
+    "diffusion.beta_end",
+    "diffusion.beta_start",
+    "diffusion.noise_schedule",
+    "diffusion.rescale_betas",
+    "diffusion.timesteps",
+    "diffusion.zero_terminal_snr",
 ];
 
 /// Refuses a metric that no log has; runs without any log yet prove nothing.
@@ -88,11 +105,9 @@ pub(crate) fn check_settings(loaded: &Loaded, rows: &[Row], metric: &Metric) -> 
     for key in IMAGE_KEYS {
         let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         // Only variants with a value stand side by side.
-        for variant in &loaded.variants {
-            let label = variant.label.clone();
-            let valued = rows.iter().any(|row| row.variant == label && row.summary.is_some());
-            if let Some(value) = variant.value(key).filter(|_| valued) {
-                groups.entry(compact(Some(value))).or_default().insert(label);
+        for row in rows.iter().filter(|row| row.summary.is_some()) {
+            for value in row.members.iter().filter_map(|place| loaded.variants[*place].value(key)) {
+                groups.entry(compact(Some(value))).or_default().insert(row.variant.clone());
             }
         }
         if groups.len() > 1 {
@@ -107,10 +122,7 @@ pub(crate) fn incomparable_losses(loaded: &Loaded, metric: &Metric) -> Option<St
     if !metric.is_raw_loss() {
         return None;
     }
-    let differing: Vec<&str> = LOSS_KEYS
-        .into_iter()
-        .filter(|key| loaded.variants.windows(2).any(|pair| pair[0].value(key) != pair[1].value(key)))
-        .collect();
+    let differing = differing(loaded, &LOSS_KEYS);
     (!differing.is_empty()).then(|| {
         format!(
             "{metric} means something else under each {}, so these numbers are not comparable; compare \
@@ -120,17 +132,44 @@ pub(crate) fn incomparable_losses(loaded: &Loaded, metric: &Metric) -> Option<St
     })
 }
 
+/// Those of `keys` in which variants differ.
+fn differing<'a>(loaded: &Loaded, keys: &[&'a str]) -> Vec<&'a str> {
+    let differs =
+        |key: &&str| loaded.variants.windows(2).any(|pair| pair[0].value(key) != pair[1].value(key));
+    keys.iter().copied().filter(differs).collect()
+}
+
 /// What the table cannot say by itself.
 pub(crate) fn notes(loaded: &Loaded, rows: &[Row], query: &Query) -> Vec<String> {
     let mut notes = gaps(loaded, rows, query);
     if query.at == Some(At::Best) {
-        notes.push(match query.metric.log {
-            Log::Eval => "each run's step was chosen on the split it is measured on (val), so its value is \
-                          a little too good"
+        notes.push(match (query.metric.log, query.split) {
+            (Log::Eval, Split::Val) => "each run's step was chosen on the split it is measured on (val), so \
+                                        its value is a little too good"
                 .to_owned(),
-            Log::Metrics => "each run's step was chosen on training batches".to_owned(),
+            (Log::Eval, _) => "each run's step was chosen on val".to_owned(),
+            (Log::Metrics, _) => "each run's step was chosen on training batches".to_owned(),
         });
     }
+    if let Some(At::Budget(budget)) = query.at {
+        notes.extend(spent(rows, budget));
+    }
+    let of_the_chain = differing(loaded, &CHAIN_KEYS);
+    if query.metric.is_of_the_chain() && !of_the_chain.is_empty() {
+        notes.push(format!(
+            "{} is a bound of each variant's own chain, which {} moves whatever the network learned; \
+             denoise_score does not depend on it",
+            query.metric,
+            of_the_chain.join(" and "),
+        ));
+    }
+    notes.extend(origins(loaded, rows));
+    notes
+}
+
+/// Where the numbers come from, as far as it is not one and the same place.
+fn origins(loaded: &Loaded, rows: &[Row]) -> Vec<String> {
+    let mut notes = Vec::new();
     let inexact: Vec<String> = rows
         .iter()
         .filter(|row| row.seeds.iter().any(|seed| !seed.exact))
@@ -162,6 +201,19 @@ pub(crate) fn notes(loaded: &Loaded, rows: &[Row], query: &Query) -> Vec<String>
         notes.push("the runs saw different images under the same data settings".to_owned());
     }
     notes
+}
+
+/// How far from the budget the rows lie that are compared under it.
+fn spent(rows: &[Row], budget: Budget) -> Option<String> {
+    let spent = rows.iter().flat_map(|row| &row.seeds).filter_map(|seed| seed.point.as_ref().ok()?.spent);
+    let (least, most) = (spent.clone().min_by(f64::total_cmp)?, spent.max_by(f64::total_cmp)?);
+    Some(format!(
+        "under {budget} each run is read at its last row before; these lie at {} to {} {}, up to {:.1} % short",
+        number(least),
+        number(most),
+        budget.unit,
+        100.0 * (budget.amount - least) / budget.amount,
+    ))
 }
 
 /// Whether the loaded variants differ in a key that `wanted` accepts.

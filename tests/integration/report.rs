@@ -33,7 +33,8 @@ fn page(place: &Workplace, file: &str) -> String {
 }
 
 fn data(page: &str) -> Value {
-    serde_json::from_str(between(page, "<script type=\"application/json\" id=\"data\">", "</script>")).unwrap()
+    serde_json::from_str(between(page, "<script type=\"application/json\" id=\"data\">", "</script>"))
+        .unwrap()
 }
 
 fn notes(page: &str) -> Vec<String> {
@@ -57,7 +58,10 @@ fn a_report_is_one_small_file_that_asks_for_nothing_and_runs_its_own_script_alon
     let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
     let script = page.rsplit_once("<script>").unwrap().1.split_once("</script>").unwrap().0;
     assert!(policy.contains(&format!("script-src {};", hash(script))), "{policy}");
-    assert!(policy.contains(&format!("style-src {};", hash(between(&page, "<style>", "</style>")))), "{policy}");
+    assert!(
+        policy.contains(&format!("style-src {};", hash(between(&page, "<style>", "</style>")))),
+        "{policy}"
+    );
     let data = data(&page);
     assert_eq!(data["counts"], serde_json::json!({"done": 1, "interrupted": 1}));
     let elsewhere = place.ablate(&["report", EXPERIMENT, "-o", "elsewhere.html"]).exits(0);
@@ -77,7 +81,10 @@ fn nothing_to_report_and_nowhere_to_write_are_said() {
     assert!(ran.stderr.contains("cannot open folder nowhere"), "{ran:?}");
     let place = workplace();
     let ran = place.ablate(&["report", EXPERIMENT, "-o", "no/such/folder.html"]).exits(74);
-    assert!(ran.stderr.contains("no/such/") && ran.stderr.contains("help: name another file with -o FILE"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("no/such/") && ran.stderr.contains("help: name another file with -o FILE"),
+        "{ran:?}"
+    );
     assert!(!place.path(format!("{EXPERIMENT}/report.html")).exists());
 }
 
@@ -103,7 +110,9 @@ fn broken_runs_are_named_and_the_others_shown() {
     let ran = place.ablate(&["report", EXPERIMENT, "-o", "page.html"]).exits(0);
     let page = page(&place, "page.html");
     let notes = notes(&page);
-    for part in ["status.json is damaged", "eval.csv", "cut short", "status format 99", "step 99: it is a link"] {
+    for part in
+        ["status.json is damaged", "eval.csv", "cut short", "status format 99", "step 99: it is a link"]
+    {
         assert!(notes.iter().any(|note| note.contains(part)), "{part}: {notes:#?}");
     }
     assert!(ran.stderr.contains("note: ") && ran.stderr.contains("status format 99"), "{ran:?}");
@@ -170,18 +179,29 @@ fn serve_shows_the_page_its_data_and_pictures_and_ends_on_a_signal() {
     let place = workplace();
     let before = place.files();
     let served = Served::start(&place, &[]);
-    assert!(served.printed.starts_with(&format!("{EXPERIMENT} is at ")) && served.printed.contains("127.0.0.1:"));
+    assert!(
+        served.printed.starts_with(&format!("{EXPERIMENT} is at ")) && served.printed.contains("127.0.0.1:")
+    );
     let page = served.get("/");
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{}", &page[..60.min(page.len())]);
-    for header in ["Cache-Control: no-store", "X-Content-Type-Options: nosniff", "frame-ancestors 'none'", "Referrer-Policy: no-referrer"]
-    {
+    for header in [
+        "Cache-Control: no-store",
+        "X-Content-Type-Options: nosniff",
+        "frame-ancestors 'none'",
+        "Referrer-Policy: no-referrer",
+    ] {
         assert!(page.contains(header), "{header}");
     }
     let body = |answer: String| answer.split_once("\r\n\r\n").unwrap().1.to_owned();
     let update: Value = serde_json::from_str(&body(served.get("/data.json"))).unwrap();
-    let (revision, key) = (update["revision"].as_str().unwrap(), update["document"]["variants"][0]["key"].as_str().unwrap());
-    assert_eq!(served.status(&format!("GET /data.json?since={revision} HTTP/1.1\r\nHost: localhost\r\n\r\n")), "204");
-    let curves: Value = serde_json::from_str(&body(served.get(&format!("/curves.json?variant={key}")))).unwrap();
+    let (revision, key) =
+        (update["revision"].as_str().unwrap(), update["document"]["variants"][0]["key"].as_str().unwrap());
+    assert_eq!(
+        served.status(&format!("GET /data.json?since={revision} HTTP/1.1\r\nHost: localhost\r\n\r\n")),
+        "204"
+    );
+    let curves: Value =
+        serde_json::from_str(&body(served.get(&format!("/curves.json?variant={key}")))).unwrap();
     assert_eq!(curves["seeds"], serde_json::json!([0, 1]));
     let source = update["document"]["samples"]["items"][0]["source"].as_str().unwrap();
     assert!(served.get(&format!("/{source}")).contains("Content-Type: image/png"));
@@ -200,7 +220,13 @@ fn serve_refuses_what_is_no_plain_request_for_its_own_page() {
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT"] {
         assert_eq!(with_host(&format!("{method} /")), "405", "{method}");
     }
-    for path in ["/../../etc/passwd", "/..%2f..%2fetc/passwd", "/plan.json", "//etc/passwd", "/sample?variant=../..&seed=0&step=1"] {
+    for path in [
+        "/../../etc/passwd",
+        "/..%2f..%2fetc/passwd",
+        "/plan.json",
+        "//etc/passwd",
+        "/sample?variant=../..&seed=0&step=1",
+    ] {
         assert_eq!(with_host(&format!("GET {path}")), "404", "{path}");
     }
     for host in ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "10.1.2.3"] {
@@ -208,7 +234,10 @@ fn serve_refuses_what_is_no_plain_request_for_its_own_page() {
     }
     assert_eq!(served.status("GET / HTTP/1.1\r\n\r\n"), "400", "no host");
     assert_eq!(served.status("nonsense\r\n\r\n"), "400");
-    assert_eq!(served.status("GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nsome body"), "400");
+    assert_eq!(
+        served.status("GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nsome body"),
+        "400"
+    );
     let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
     assert_eq!(served.status(&long), "431", "a megabyte of a request");
     assert_eq!(with_host("GET /"), "200", "it goes on");

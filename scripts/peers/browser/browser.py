@@ -96,7 +96,7 @@ class Page:
         actions.move_to_element_with_offset(element, int((end - 0.5) * width), 3).release().perform()
 
     def addresses(self):
-        """Every address that was asked for since the browser started."""
+        """Every address that was asked for since the last look."""
         for entry in self.driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
@@ -110,6 +110,7 @@ class Page:
         check(not self.run("window.violations"), f"{name}: policy violations {self.run('window.violations')}")
         others = [address for address in self.addresses() if not address.startswith(allowed)]
         check(not others, f"{name}: requests to {others[:3]}")
+        self.requests = []
 
     def quit(self):
         self.driver.quit()

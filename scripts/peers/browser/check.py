@@ -56,7 +56,6 @@ def main():
                 screenshots(page, pictures, address)
             live.access(program, folder, experiment)
             live.growing(page, program, folder, experiment)
-            page.requests.clear()
             spoilt = hostile.spoil(experiment, folder)
             target = hostile.check_spoilt(page, program, spoilt, folder)
             page.is_clean("the hostile report", (target.as_uri(), "data:"))

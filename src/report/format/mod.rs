@@ -79,6 +79,7 @@ pub(crate) fn caption(comparison: &Comparison) -> String {
         (At::Common, Some(step)) => format!("at the last common step ({step})"),
         (At::Common, None) => "at the last common step".to_owned(),
         (At::Step(step), _) => format!("at step {step}"),
+        (At::Budget(budget), _) => format!("at the last row within {budget}"),
     };
     format!("{} ({source}), {} is better, {at}", printable(&metric.to_string()), metric.goal.comparative())
 }

@@ -8,8 +8,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::curves::{columns, runs, tracks_of};
+use super::effects::{AxisEffect, axis_effects};
 use crate::guard::printable;
 use crate::report::compare::{self, Comparison, Query, Row};
+use crate::report::cost::{Cost, costs};
 use crate::report::format;
 use crate::report::load::Loaded;
 use crate::report::metric::{DEFAULT_METRIC, Log, Metric};
@@ -31,7 +33,19 @@ pub(super) struct Ranking {
     verdict: Judged,
     /// Best first.
     rows: Vec<RankedRow>,
+    /// Of every axis; none where values of different variants mean different things.
+    effects: Vec<AxisEffect>,
     notes: Vec<String>,
+}
+
+/// What a variant costs; each is absent where nothing says it.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct Costs {
+    parameters: Option<f64>,
+    /// Of training up to the compared step; mean over seeds.
+    seconds: Option<f64>,
+    /// The greatest amount in use up to it; mean over seeds.
+    memory_bytes: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,6 +100,25 @@ impl Ranking {
     }
 }
 
+/// The costs of every variant at the compared steps of the default metric; none where that is refused.
+pub(super) fn all_costs(loaded: &Loaded) -> Vec<Costs> {
+    let mut all = vec![Costs::default(); loaded.variants.len()];
+    let default: Option<Metric> = DEFAULT_METRIC.parse().ok();
+    let Some(comparison) = default.and_then(|metric| compare::compare(loaded, &Query::of(metric)).ok())
+    else {
+        return all;
+    };
+    let of = |cost| costs(loaded, &comparison, cost);
+    let (parameters, seconds, memory) = (of(Cost::Parameters), of(Cost::Seconds), of(Cost::Memory));
+    for (place, row) in comparison.cells().iter().enumerate() {
+        if let Some(costs) = row.members.first().and_then(|member| all.get_mut(*member)) {
+            *costs =
+                Costs { parameters: parameters[place], seconds: seconds[place], memory_bytes: memory[place] };
+        }
+    }
+    all
+}
+
 /// Every ranking there is; those without any value are left out, but for the first.
 pub(super) fn rankings(eval: &Loaded, training: &Loaded) -> Vec<Ranking> {
     let tracks: BTreeSet<&str> =
@@ -97,7 +130,7 @@ pub(super) fn rankings(eval: &Loaded, training: &Loaded) -> Vec<Ranking> {
         let tracks = tracks_of(&tracks);
         let tracks = if tracks.is_empty() { vec![("ema", Weights::FirstEma)] } else { tracks };
         for (word, weights) in tracks {
-            let query = Query { metric: metric.clone(), at: None, weights };
+            let query = Query { weights, ..Query::of(metric.clone()) };
             if !queries.iter().any(|(known, track)| known.metric == query.metric && *track == word) {
                 queries.push((query, word));
             }
@@ -106,7 +139,7 @@ pub(super) fn rankings(eval: &Loaded, training: &Loaded) -> Vec<Ranking> {
     let held_out = queries.iter().map(|(query, word)| ranking(eval, query, Some(*word)));
     let trained = columns(training).into_iter().filter_map(|column| {
         let metric: Metric = format!("metrics.{column}").parse().ok()?;
-        Some(ranking(training, &Query { metric, at: None, weights: Weights::FirstEma }, None))
+        Some(ranking(training, &Query::of(metric), None))
     });
     let all = held_out.chain(trained).enumerate();
     all.filter(|(place, ranking)| *place == 0 || !ranking.is_empty()).map(|(_, ranking)| ranking).collect()
@@ -126,13 +159,14 @@ fn ranking(loaded: &Loaded, query: &Query, track: Option<&str>) -> Ranking {
             goal,
             caption: format::caption(&comparison),
             verdict: judged(loaded, &comparison),
-            rows: comparison.rows.iter().filter_map(|row| ranked(loaded, row)).collect(),
+            rows: comparison.rows.iter().filter_map(ranked).collect(),
+            effects: axis_effects(loaded, &comparison),
             notes: comparison.notes.iter().map(|note| printable(note)).collect(),
         },
         Err(error) => {
             let text = printable(&format!("no comparison: {error}"));
             let verdict = Judged { kind: "refused", text, variants: vec![], margin: None, ci95: None };
-            Ranking { id, title, goal, caption: name, verdict, rows: vec![], notes: vec![] }
+            Ranking { id, title, goal, caption: name, verdict, rows: vec![], effects: vec![], notes: vec![] }
         }
     }
 }
@@ -161,7 +195,7 @@ fn judged(loaded: &Loaded, comparison: &Comparison) -> Judged {
     }
 }
 
-fn ranked(loaded: &Loaded, row: &Row) -> Option<RankedRow> {
+fn ranked(row: &Row) -> Option<RankedRow> {
     let seeds = row.seeds.iter().map(|seed| RankedSeed {
         seed: seed.seed,
         value: seed.value(),
@@ -171,7 +205,7 @@ fn ranked(loaded: &Loaded, row: &Row) -> Option<RankedRow> {
         gap: seed.point.as_ref().err().map(|gap| printable(&gap.to_string())),
     });
     Some(RankedRow {
-        variant: place(loaded, &row.variant)?,
+        variant: *row.members.first()?,
         n: row.summary.map_or(0, |summary| summary.n),
         mean: row.summary.map(|summary| summary.mean),
         std: row.summary.and_then(|summary| summary.std),

@@ -9,8 +9,7 @@ use std::path::PathBuf;
 use chrono::Utc;
 use serde::Serialize;
 
-use super::comparisons::{Ranking, rankings};
-use super::costs::{Costs, costs};
+use super::comparisons::{Costs, Ranking, all_costs, rankings};
 use super::curves::{self, CurveName, VariantCurves};
 use super::failures::{Failure, failures};
 use super::page::data_json;
@@ -18,10 +17,9 @@ use super::samples::{Samples, samples};
 use super::schedules::{Drawn, schedules};
 use super::settings::{Difference, differences};
 use crate::guard::printable;
-use crate::report::compare;
 use crate::report::load::{self, Loaded, RunRow, VariantRuns};
 use crate::report::metric::Log;
-use crate::report::varying::{compact, titles};
+use crate::report::varying::{columns, compact, titles};
 use crate::rundir::status::timestamp;
 use crate::rundir::{RunDir, RunDirError, State, Status};
 
@@ -177,7 +175,7 @@ impl Report {
         };
         let samples = samples(eval, target, THUMBNAILS);
         notes.extend(samples.notes.iter().cloned());
-        let keys = compare::keys(eval);
+        let keys = columns(eval);
         let mut counts = BTreeMap::new();
         for run in curves::runs(eval) {
             *counts.entry(run.state.name()).or_default() += 1;
@@ -194,7 +192,8 @@ impl Report {
                 .variants
                 .iter()
                 .zip(differences)
-                .map(|(variant, differences)| described(variant, &keys, differences))
+                .zip(all_costs(eval))
+                .map(|((variant, differences), costs)| described(variant, &keys, differences, costs))
                 .collect(),
             keys: keys
                 .iter()
@@ -245,7 +244,12 @@ fn title(folders: &[PathBuf], loaded: &Loaded) -> String {
     printable(&crate::report::verdict::list(&names))
 }
 
-fn described(variant: &VariantRuns, keys: &[String], differences: Option<Vec<Difference>>) -> Variant {
+fn described(
+    variant: &VariantRuns,
+    keys: &[String],
+    differences: Option<Vec<Difference>>,
+    costs: Costs,
+) -> Variant {
     let setting = |key: &String| {
         let value = variant.value(key);
         Setting(printable(&compact(value)), value.and_then(serde_json::Value::as_f64))
@@ -257,7 +261,7 @@ fn described(variant: &VariantRuns, keys: &[String], differences: Option<Vec<Dif
         asked: variant.asked,
         values: keys.iter().map(setting).collect(),
         differences,
-        costs: costs(variant),
+        costs,
         runs: variant.runs.iter().map(|run| progress(variant, run)).collect(),
     }
 }

@@ -10,9 +10,9 @@
 //! script than its own, by hash.
 
 mod comparisons;
-mod costs;
 mod curves;
 mod document;
+mod effects;
 mod failures;
 mod levels;
 mod packed;

@@ -32,6 +32,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("assets/series.js"),
     include_str!("assets/curves.js"),
     include_str!("assets/denoising.js"),
+    include_str!("assets/effects.js"),
     include_str!("assets/parallel.js"),
     include_str!("assets/cost.js"),
     include_str!("assets/samples.js"),

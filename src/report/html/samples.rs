@@ -68,24 +68,27 @@ pub(super) fn samples(loaded: &Loaded, target: Target, budget: usize) -> Samples
 fn embedded(loaded: &Loaded, found: &[(usize, &RunRow, u64)], budget: usize) -> Samples {
     let mut samples = Samples::default();
     let mut room = budget;
-    for step in chosen_steps(found) {
-        for (variant, run, _) in found.iter().filter(|(_, _, of)| *of == step) {
-            match read_thumbnail(&run.dir, step) {
-                Ok(picture) => {
-                    let source = data_address(&picture);
-                    if source.len() > room {
-                        continue;
-                    }
-                    room -= source.len();
-                    let (variant, size) = (*variant, Some(picture.size));
-                    samples.items.push(Sample { variant, seed: run.seed, step, source, size });
-                }
-                Err(error) => {
-                    let label = &loaded.variants[*variant].label;
-                    let note =
-                        format!("left out the samples of {label} seed {} at step {step}: {error}", run.seed);
-                    samples.notes.push(printable(&note));
-                }
+    let of_step = |step: u64| found.iter().filter(move |(_, _, of)| *of == step);
+    for &(variant, run, step) in chosen_steps(found).into_iter().flat_map(of_step) {
+        match read_thumbnail(&run.dir, step) {
+            Ok(picture) => {
+                let source = data_address(&picture);
+                // What comes later matters less, and all of it is about as large.
+                let Some(left) = room.checked_sub(source.len()) else { break };
+                room = left;
+                samples.items.push(Sample {
+                    variant,
+                    seed: run.seed,
+                    step,
+                    source,
+                    size: Some(picture.size),
+                });
+            }
+            Err(error) => {
+                let label = &loaded.variants[variant].label;
+                let note =
+                    format!("left out the samples of {label} seed {} at step {step}: {error}", run.seed);
+                samples.notes.push(printable(&note));
             }
         }
     }

@@ -1,8 +1,8 @@
 //! What each variant sets differently from the others.
 //!
-//! In: the resolved settings of all variants. Out: per variant the keys in which it leaves the common value: the one
-//! most variants have, and of equally frequent ones that of the variant planned first. In a sweep of one key at a time
-//! that is the base's value.
+//! In: the resolved settings of all variants. Out: per variant the keys in which it leaves the base. What the plan does
+//! not say of the base (keys that follow from swept ones, or older plans) is taken to be what most variants have, and of
+//! equally frequent values that of the variant planned first.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::report::varying::{Settings, compact};
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Difference {
     key: String,
-    common: String,
+    base: String,
     value: String,
 }
 
@@ -29,15 +29,15 @@ pub(super) fn differences(loaded: &Loaded) -> Vec<Option<Vec<Difference>>> {
     let varying: Vec<(&String, Option<&Value>)> = keys
         .into_iter()
         .filter(|key| known.windows(2).any(|pair| pair[0].get(*key) != pair[1].get(*key)))
-        .map(|key| (key, common(&known, key)))
+        .map(|key| (key, loaded.base.get(key).filter(|value| !value.is_null()).or(common(&known, key))))
         .collect();
     let of = |settings: &Settings| {
         varying
             .iter()
-            .filter(|(key, common)| settings.get(*key) != *common)
-            .map(|(key, common)| Difference {
+            .filter(|(key, base)| settings.get(*key) != *base)
+            .map(|(key, base)| Difference {
                 key: printable(key),
-                common: printable(&compact(*common)),
+                base: printable(&compact(*base)),
                 value: printable(&compact(settings.get(*key))),
             })
             .collect()
@@ -68,7 +68,7 @@ mod tests {
     use crate::report::metric::Log;
 
     #[test]
-    fn a_variant_shows_where_it_leaves_the_common_value() {
+    fn a_variant_shows_where_it_leaves_what_the_base_or_most_have() {
         let tree = Tree::new();
         tree.plan(&[("a-1", &[0]), ("b-2", &[0]), ("c-3", &[0]), ("d-4", &[0])]);
         tree.run("a-1", 0).config(|_| {}).done(1);
@@ -78,7 +78,7 @@ mod tests {
         let shown: Vec<Option<Vec<String>>> = differences(&loaded)
             .into_iter()
             .map(|variant| {
-                let row = |row: Difference| format!("{} {} {}", row.key, row.common, row.value);
+                let row = |row: Difference| format!("{} {} {}", row.key, row.base, row.value);
                 variant.map(|rows| rows.into_iter().map(row).collect())
             })
             .collect();

@@ -12,7 +12,7 @@ function layout({ width, height, xRange, yRange, xLog, yLog, yLabel }) {
   const top = yLabel ? 26 : 12;
   const bottom = height - 44;
   const y = scale(yRange[0], yRange[1], bottom, top, yLog);
-  const yTicks = ticks(y, Math.max(2, Math.round((bottom - top) / 52)));
+  const yTicks = ticks(y, Math.max(3, Math.round((bottom - top) / 50)));
   const yTexts = tickTexts(yTicks);
   const x = scale(xRange[0], xRange[1], leftMargin(yTexts), width - 14, xLog);
   const xTicks = ticks(x, Math.max(2, Math.floor((x.end - x.start) / 84)));

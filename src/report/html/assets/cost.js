@@ -60,7 +60,9 @@ function costPoint({ x, y }, point, text) {
     svg("title", {}, said),
     spread ? svg("line", { class: `line thin ${colour(point.variant)}`, x1: left, x2: left, y1: y(spread[0]), y2: y(spread[1]) }) : null,
     marker(point.variant, left, top, 5),
-    svg("text", { class: "tick halo", x: left + 8, y: top - 7 }, String(point.rank)));
+    // Neighbours in rank are often neighbours in place.
+    svg("text", { class: "tick halo", x: left + (point.rank % 2 ? 9 : -9), y: top + 4, "text-anchor": point.rank % 2 ? "start" : "end" },
+      String(point.rank)));
   return lights(group, point.variant);
 }
 

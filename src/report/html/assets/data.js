@@ -73,6 +73,8 @@ function showBest(amount) {
 }
 
 function toggle(place) {
+  // What is drawn anew does not hear that the pointer leaves.
+  light(null);
   if (!page.shown.delete(place)) page.shown.add(place);
   changed("shown");
 }

@@ -21,7 +21,7 @@ function furnish(made, attributes, children) {
   for (const [key, value] of Object.entries(attributes ?? {})) {
     if (value !== false && value !== null && value !== undefined) made.setAttribute(key, value === true ? "" : value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
   return made;
 }
 
@@ -29,7 +29,7 @@ function furnish(made, attributes, children) {
 function replace(container, ...children) {
   const active = document.activeElement;
   const key = container.contains(active) ? active.getAttribute("data-key") : null;
-  container.replaceChildren(...children.flat().filter(Boolean));
+  container.replaceChildren(...children.flat(Infinity).filter(Boolean));
   if (key !== null) container.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }
 

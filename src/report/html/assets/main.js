@@ -7,9 +7,9 @@ function drawContents() {
 }
 
 const PANELS = {
-  ranking: [drawSummary, drawResults, drawCurves, drawDenoising, drawParallel, drawCost, drawSamples, drawSettings, drawNotes],
+  ranking: [drawSummary, drawResults, drawCurves, drawDenoising, drawEffects, drawParallel, drawCost, drawSamples, drawSettings, drawNotes],
   shown: [drawResults, drawCurves, drawDenoising],
-  data: [drawSummary, drawResults, drawCurves, drawDenoising, drawParallel, drawCost, drawSamples, drawSchedules, drawSettings,
+  data: [drawSummary, drawResults, drawCurves, drawDenoising, drawEffects, drawParallel, drawCost, drawSamples, drawSchedules, drawSettings,
     drawRuns, drawFailures, drawNotes, drawContents],
 };
 

@@ -19,21 +19,28 @@ function drawParallel() {
   // The best are drawn last, on top.
   const lines = [...rows].reverse().map((row) => parallelLine(axes, row, rows.indexOf(row)));
   const picture = svg("svg", { class: "chart still", viewBox: `0 0 ${width} ${height}`, width, height, role: "group",
-    "aria-label": "Parallel coordinates of settings and result" }, axes.map(drawParallelAxis), lines);
+    "aria-label": "Parallel coordinates of settings and result" },
+  axes.map(drawAxisLine), lines, axes.map(drawAxisTexts));
   replace(container, picture);
 }
 
-// Numbers stand where their value is when there are many, else evenly, in their order.
+// Every value that occurs, evenly: numbers in their order, words as they were declared.
 function settingAxis(key, at, rows) {
   const settings = rows.map((row) => page.data.variants[row.variant].values[at]);
   const distinct = [...new Map(settings.map(([text, value]) => [text, value])).entries()];
   if (distinct.every(([, value]) => value !== null)) distinct.sort((left, right) => left[1] - right[1]);
   const texts = distinct.map(([text]) => text);
+  const placeOf = (row) => texts.indexOf(page.data.variants[row.variant].values[at][0]);
   return {
     title: key.title,
-    range: texts.length > 1 ? [0, texts.length - 1] : [-1, 1],
+    range: [-0.5, texts.length - 0.5],
     ticks: texts.map((text, place) => [place, text]),
-    value: (row) => texts.indexOf(page.data.variants[row.variant].values[at][0]),
+    // Lines through the same value lie side by side.
+    value: (row) => {
+      const together = rows.filter((other) => placeOf(other) === placeOf(row));
+      const share = (together.indexOf(row) + 0.5) / together.length - 0.5;
+      return placeOf(row) + share * 0.5;
+    },
   };
 }
 
@@ -46,17 +53,15 @@ function metricAxis(chosen, rows) {
   return { title: chosen.title.split(" ")[0], range, ticks: values.map((value, at) => [value, texts[at]]), value: (row) => row.mean };
 }
 
-function drawParallelAxis(axis) {
-  const parts = [
-    svg("line", { class: "axis", x1: axis.x, x2: axis.x, y1: axis.place.start, y2: axis.place.end }),
-    svg("text", { class: "axis-label", x: axis.x, y: 22, "text-anchor": "middle" }, shortened(axis.title, 22)),
-  ];
-  for (const [value, text] of axis.ticks) {
-    const y = axis.place(value);
-    parts.push(svg("line", { class: "axis", x1: axis.x - 4, x2: axis.x + 4, y1: y, y2: y }));
-    parts.push(svg("text", { class: "tick halo", x: axis.x + 9, y: y + 4 }, shortened(text, 16)));
-  }
-  return svg("g", {}, parts);
+function drawAxisLine(axis) {
+  return svg("line", { class: "axis", x1: axis.x, x2: axis.x, y1: axis.place.start, y2: axis.place.end });
+}
+
+function drawAxisTexts(axis) {
+  const title = svg("text", { class: "axis-label", x: axis.x, y: 22, "text-anchor": "middle" }, shortened(axis.title, 22));
+  const texts = axis.ticks.map(([value, text]) =>
+    svg("text", { class: "tick halo strong", x: axis.x + 10, y: axis.place(value) + 4 }, shortened(text, 16)));
+  return svg("g", { class: "above" }, title, texts);
 }
 
 function shortened(text, most) {

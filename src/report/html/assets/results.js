@@ -1,6 +1,6 @@
 // The table of variants under the chosen metric: varying keys, mean ± std (n), interval, states.
 
-const results = sortable(byId("results-table"), "Variants, their settings and results");
+const results = sortable(byId("results-table"), "Variants, their settings and results", "rank");
 
 function drawResults() {
   const { data } = page;

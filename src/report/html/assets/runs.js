@@ -1,6 +1,6 @@
 // Every run: state, progress, speed, time left.
 
-const runsTable = sortable(byId("runs-body"), "Runs");
+const runsTable = sortable(byId("runs-body"), "Runs", "variant");
 
 const RUN_COLUMNS = [
   { key: "variant", title: "variant" },

@@ -1,5 +1,8 @@
 // Sample grids side by side: of every variant, at one step and seed.
 
+// What is shown already: a live page must not load every picture again.
+let gallery = "";
+
 function drawSamples() {
   const { items, left_out: leftOut } = page.data.samples;
   show("samples", items.length > 0 || leftOut > 0);
@@ -12,16 +15,24 @@ function drawSamples() {
   byId("samples-note").textContent = leftOut
     ? `To stay small, this file leaves out ${plural(leftOut, "grid")} of ${count(leftOut + items.length)}; they are in the run folders.`
     : "Equal seeds start from equal noise.";
-  replace(byId("samples-body"), ranked().flatMap((place) => wanted.map((one) => sampleOf(place, one, step))));
+  const pairs = ranked().flatMap((place) => wanted.map((one) => [place, one]));
+  const now = JSON.stringify(pairs.map(([place, one]) => [label(place), one, step, sourceOf(place, one, step)?.source]));
+  if (now === gallery) return;
+  gallery = now;
+  replace(byId("samples-body"), pairs.map(([place, one]) => sampleOf(place, one, step)));
+}
+
+function sourceOf(place, seed, step) {
+  return page.data.samples.items.find((one) => one.variant === place && one.seed === seed && one.step === step);
 }
 
 function sampleOf(place, seed, step) {
-  const item = page.data.samples.items.find((one) => one.variant === place && one.seed === seed && one.step === step);
+  const item = sourceOf(place, seed, step);
   const run = page.data.variants[place].runs.find((one) => one.seed === seed);
   const words = item ? "" : run?.found ? "no samples here at this step" : "not started";
   const name = `${label(place)}, seed ${seed}`;
   const picture = item
-    ? element("img", { src: item.source, alt: `samples of ${name} at step ${step}`, loading: "lazy", width: item.size?.[0], height: item.size?.[1] })
+    ? element("img", { src: item.source, alt: `samples of ${name} at step ${step}`, loading: page.data.live ? "lazy" : null, width: item.size?.[0], height: item.size?.[1] })
     : element("p", { class: "missing muted" }, words);
   const caption = element("figcaption", {}, swatch(place), element("span", {}, breakable(label(place)), `, seed ${seed}`));
   return lights(element("figure", {}, picture, caption), place);

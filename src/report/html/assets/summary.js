@@ -30,13 +30,13 @@ function badge(state) {
 const HEADINGS = { winner: "Winner", tie: "Tie", unknown: "No winner named", refused: "Not comparable" };
 
 function verdict({ verdict: said, title, goal }) {
-  const cards = [card(HEADINGS[said.kind], said.kind === "winner" ? label(said.variants[0]) : tied(said), "wide")];
+  const cards = [card(HEADINGS[said.kind], said.kind === "winner" ? label(said.variants[0]) : tied(said), "wide text")];
   if (said.margin !== null) {
     const before = said.kind === "winner" ? "Margin" : "First two differ by";
     cards.push(card(before, number(said.margin), "", said.margin));
     cards.push(card("95% interval", said.ci95.map(number).join(" to ")));
   }
-  cards.push(card("Metric", `${title}, ${goal === "min" ? "lower" : "higher"} is better`));
+  cards.push(card("Metric", `${title}, ${goal === "min" ? "lower" : "higher"} is better`, "text"));
   return [element("div", { class: "cards" }, cards), element("p", { class: `verdict ${said.kind}` }, said.text)];
 }
 

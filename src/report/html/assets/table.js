@@ -1,15 +1,15 @@
 // Tables whose columns can be sorted, with buttons in their heads.
 //
-// sortable(container, name) -> table; table.fill(columns, rows)
+// sortable(container, caption, by) -> table; table.fill(columns, rows)
 //   columns: { key, title, numeric, hint }
 //   rows: { key, variant, cells: [{ sort, value, content }] }; sort is a number, a text or null (always last)
 
-function sortable(container, caption) {
+function sortable(container, caption, by) {
   const head = element("tr", {});
   const body = element("tbody", {});
   const said = element("caption", { class: "unseen" }, caption);
   container.replaceChildren(element("table", {}, said, element("thead", {}, head), body));
-  const table = { head, body, columns: [], rows: [], by: null, rising: true };
+  const table = { head, body, columns: [], rows: [], by, rising: true };
   table.fill = (columns, rows) => {
     Object.assign(table, { columns, rows });
     if (!columns.some((column) => column.key === table.by)) Object.assign(table, { by: columns[0].key, rising: true });
