@@ -41,7 +41,8 @@ enum Command {
         #[arg(value_name = "KEY")]
         key: String,
     },
-    /// List the keys in which two configurations differ, sweeps left aside.
+    /// List what two experiments, runs or variants differ in: keys with both values and where they were set, sweeps left
+    /// aside; of runs also code, libraries, machine and execution. The exit code is 0 whatever differs.
     Diff(diff::Args),
     /// List the built-in presets, or print one.
     Presets(presets::Args),

@@ -1,9 +1,12 @@
 //! The command line: one file a command; each parses, calls one library function and prints.
 
 mod check;
+#[cfg(feature = "torch")]
+mod chosen;
 mod compare;
 mod config;
 mod data;
+mod eval;
 mod experiment_args;
 mod extend;
 mod failure;
@@ -18,24 +21,31 @@ mod resume;
 mod run;
 mod sample;
 mod schedule;
+mod schedule_picture;
 mod schedule_table;
 mod schedule_words;
 mod scope;
 mod serve;
 mod status;
+mod terminal;
 mod worker;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use failure::Failure;
+use terminal::Color;
 
 /// Ablations of diffusion models from one TOML file: define a sweep, train it, resume it, compare it.
 #[derive(Debug, Parser)]
 #[command(name = "ablate", version, max_term_width = 100, propagate_version = true)]
 struct Cli {
+    /// Whether the output is coloured
+    #[arg(long, value_enum, value_name = "WHEN", global = true, default_value_t, display_order = 100)]
+    color: Color,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -60,6 +70,8 @@ enum Command {
     Serve(serve::Args),
     /// Draw images from a run's checkpoint.
     Sample(sample::Args),
+    /// Evaluate a checkpoint again: another split, more images, bits per dimension of the chain.
+    Eval(eval::Args),
     /// Verify every checkpoint, log and record, byte by byte; changes nothing.
     Check(check::Args),
     /// Delete the checkpoints that checkpoint.keep and checkpoint.pin let go.
@@ -78,9 +90,19 @@ enum Command {
     ProbePrecision(probe_precision::Args),
 }
 
+/// The command line. What is wrong with it, and the help, are told in the colours that it asks for.
+fn parsed() -> Cli {
+    let color = Color::of_words(std::env::args_os());
+    let mut command = Cli::command().color(color.of_parser());
+    let parsed = Cli::from_arg_matches_mut(&mut command.get_matches_mut());
+    let cli = parsed.unwrap_or_else(|error| error.format(&mut command).exit());
+    cli.color.choose();
+    cli
+}
+
 /// Parses the command line, runs the command and returns the exit code.
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let outcome = match parsed().command {
         Command::Run(args) => run::exec(args),
         Command::Plan(args) => plan::exec(args),
         Command::Resume(args) => resume::exec(args),
@@ -90,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::exec(args),
         Command::Serve(args) => serve::exec(args),
         Command::Sample(args) => sample::exec(args),
+        Command::Eval(args) => eval::exec(args),
         Command::Check(args) => check::exec(args),
         Command::Prune(args) => prune::exec(args),
         Command::Schedule(args) => schedule::exec(args),

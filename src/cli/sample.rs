@@ -51,29 +51,30 @@ pub(crate) use with_torch::exec;
 
 #[cfg(feature = "torch")]
 mod with_torch {
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
     use std::process::ExitCode;
 
     use super::super::failure::Failure;
     use super::super::output::print;
     use super::Args;
+    use crate::cli::chosen::{checkpoint_at, run_at, weights_named};
     use crate::config::{self, Config, Sampler, Sampling, Variance};
     use crate::guard::printable;
-    use crate::rundir::{Checkpoint, Disk, Located, RunDir, checkpoint, files, weights};
+    use crate::rundir::{Disk, RunDir, files};
     use crate::train;
 
     pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         let run = run_at(&args.run)?;
         let config = config::read_run_config(&run.config_path()).map_err(Failure::user)?;
         let settings = settings(&args, &config)?;
-        let file = weights_file(&args.weights, &config)?;
-        let chosen = choose(&run, &args.at)?;
+        let weights = weights_named(&args.weights, &config)?;
+        let chosen = checkpoint_at(&run, &args.at)?;
         let output = output(&args, &run)?;
         let request = train::SampleRequest {
             config: &config,
             settings: &settings,
             checkpoint: &chosen.path,
-            weights: &file,
+            weights: &weights.file,
             n: args.n as usize,
             seed: args.seed,
         };
@@ -91,14 +92,6 @@ mod with_torch {
         );
         print(&format!("{}\n", printable(&said)))?;
         Ok(ExitCode::SUCCESS)
-    }
-
-    fn run_at(path: &Path) -> Result<RunDir, Failure> {
-        match Located::at(path).map_err(Failure::user)? {
-            Located::Run(run) => Ok(run),
-            _ => Err(Failure::user(format!("{} is not a run folder", path.display()))
-                .with_help("name one run: runs/<experiment>/<variant>/seed-<n>")),
-        }
     }
 
     /// The run's own settings with the flags laid over them.
@@ -124,52 +117,6 @@ mod with_torch {
         let drawn = Config { sampling, ..config.clone() };
         config::check_sampling(&drawn)?;
         Ok(drawn.sampling)
-    }
-
-    /// Stem of the checkpoint's file that holds these weights.
-    fn weights_file(asked: &str, config: &Config) -> Result<String, Failure> {
-        let labels = config.ema.labels();
-        let place = match asked {
-            "raw" => return Ok(weights::RAW.to_owned()),
-            "ema" => Some(0),
-            named => labels.iter().position(|label| label == named),
-        };
-        place.map(|place| weights::average(place, &labels[place])).ok_or_else(|| {
-            let mut words = vec![format!("ema (that is {})", labels[0])];
-            words.extend_from_slice(&labels[1..]);
-            Failure::user(format!("--weights {asked}: this run has no such weights"))
-                .with_help(format!("use {} or raw", words.join(", ")))
-        })
-    }
-
-    /// The checkpoint asked for, its files verified.
-    fn choose(run: &RunDir, at: &str) -> Result<Checkpoint, Failure> {
-        let latest = checkpoint::latest_verified(&Disk, run, None).map_err(Failure::internal)?;
-        let last = latest.checkpoint.ok_or_else(|| {
-            Failure::user(format!("{} has no checkpoint yet", run.path().display()))
-                .with_help("train it first; ablate status shows how far it is")
-        })?;
-        let step = match at {
-            "last" => return Ok(last),
-            "best" => last.manifest.best.map(|best| best.step).ok_or_else(|| {
-                Failure::user("no evaluation has chosen a best checkpoint yet").with_help("use --at last")
-            })?,
-            other => other
-                .strip_prefix("step=")
-                .and_then(|step| step.parse().ok())
-                .ok_or_else(|| Failure::user(format!("--at {other}: use last, best or step=N")))?,
-        };
-        let path = run.checkpoint_path(step);
-        if !path.exists() {
-            let kept: Vec<String> = checkpoint::list(&Disk, run)
-                .map_err(Failure::internal)?
-                .into_iter()
-                .map(|(step, _)| step.to_string())
-                .collect();
-            return Err(Failure::user(format!("no checkpoint of step {step} is kept"))
-                .with_help(format!("kept are the steps {}", kept.join(", "))));
-        }
-        checkpoint::verify(&Disk, &path, None).map_err(Failure::internal)
     }
 
     fn output(args: &Args, run: &RunDir) -> Result<PathBuf, Failure> {

@@ -1,21 +1,24 @@
 //! `ablate schedule`: what a noise schedule does to an image, before anything is trained with it.
 //!
 //! In: the schedules of an experiment's variants, or those named by the flags. Out: a table with a verdict on each,
-//! or CSV with every timestep; writes nothing.
+//! CSV with every timestep, or a picture; writes nothing but the file it is told to.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::cli::experiment_args::environment;
-use crate::cli::failure::Failure;
-use crate::cli::output::print;
-use crate::cli::schedule_table;
+use crate::cli::failure::{Failure, exit};
+use crate::cli::output::{print, print_bytes};
 use crate::cli::schedule_words::Shown;
+use crate::cli::{schedule_picture, schedule_table};
 use crate::config::{self, Diffusion, Experiment, NoiseSchedule, Request};
 use crate::diffusion::Schedule;
+use crate::guard::printable;
 use crate::plan::Plan;
 use crate::rundir::csv_log::float;
+use crate::rundir::{Disk, files};
 
 /// `ablate schedule`.
 #[derive(Debug, clap::Args)]
@@ -41,9 +44,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     timesteps: Vec<u32>,
 
-    /// How to print: a table of some timesteps, or CSV with every one.
+    /// How to show: a table of some timesteps, CSV with every one, or a picture of the curves.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+
+    /// Write to this file instead of standard output.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
@@ -51,6 +58,7 @@ enum Format {
     #[default]
     Table,
     Csv,
+    Png,
 }
 
 /// Runs the command.
@@ -67,11 +75,29 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         Ok(Shown { diffusion, schedule })
     });
     let shown = computed.collect::<Result<Vec<Shown>, Failure>>()?;
-    print(&match args.format {
-        Format::Table => schedule_table::table(&shown),
-        Format::Csv => csv(&shown),
-    })?;
+    let bytes = match args.format {
+        Format::Table => schedule_table::table(&shown).into_bytes(),
+        Format::Csv => csv(&shown).into_bytes(),
+        Format::Png => schedule_picture::png(&shown)?,
+    };
+    match args.output {
+        Some(path) => write(&path, &bytes)?,
+        None if matches!(args.format, Format::Png) && io::stdout().is_terminal() => {
+            return Err(Failure::user("a terminal cannot show a PNG file")
+                .with_help("name a file with -o schedules.png, or redirect the output to one"));
+        }
+        None => print_bytes(&bytes)?,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a file that the user named, whole or not at all.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    files::replace_shared(&Disk, path, bytes).map_err(|error| {
+        let code = if error.is_storage() { exit::STORAGE } else { exit::INTERNAL };
+        Failure::new(error, code).with_help("name a file in a folder that may be written, with -o FILE")
+    })?;
+    print(&format!("{}\n", printable(&path.display().to_string())))
 }
 
 fn request(args: &Args, further: Vec<String>) -> Request {

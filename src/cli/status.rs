@@ -5,9 +5,10 @@
 
 mod row;
 mod table;
+mod trend;
+mod watch;
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,13 +18,28 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::output::{note, print};
 use super::run::session::write_summary;
+use super::terminal;
 use crate::guard::{escape_json, printable};
 use crate::report::load;
 use crate::report::metric::Log;
-use crate::rundir::{ExperimentDir, State};
+use crate::rundir::{ExperimentDir, State, is_launching};
 use row::Row;
+use table::Look;
 
-const REFRESH: Duration = Duration::from_secs(2);
+/// Curves of the loss are drawn for so many runs at most: each costs some reads.
+const MOST_TRENDS: usize = 500;
+
+/// Every state, in the order in which they are counted.
+const STATES: [State; 8] = [
+    State::Done,
+    State::Running,
+    State::Submitted,
+    State::Planned,
+    State::Interrupted,
+    State::Paused,
+    State::Failed,
+    State::Diverged,
+];
 
 /// Options of `ablate status`.
 #[derive(Debug, clap::Args)]
@@ -31,16 +47,30 @@ pub(crate) struct Args {
     /// A run, variant, experiment or folder of experiments
     #[arg(value_name = "DIR", default_value = "runs")]
     folder: PathBuf,
-    /// Show it again every two seconds, until Ctrl-C
-    #[arg(long)]
-    watch: bool,
-    /// Print JSON
+    /// Show it again every so many seconds (2 where none are given) for as long as somebody is at work on the runs, or
+    /// until Ctrl-C; a line for each change where the output is no terminal
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "2",
+        value_parser = refresh
+    )]
+    watch: Option<Duration>,
+    /// Print JSON; with --watch a document a line, whenever something has changed
     #[arg(long)]
     json: bool,
 }
 
+/// Seconds between two looks.
+fn refresh(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "use a number of seconds from 0.1 to 3600".to_owned())
+}
+
 /// Everything there is to show.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize)]
 struct Overview {
     runs: Vec<Row>,
     /// Runs by state.
@@ -49,21 +79,15 @@ struct Overview {
     notes: Vec<String>,
 }
 
-/// Reads and prints, once or again and again.
+/// Reads and prints, once or for as long as there is something to see.
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let overview = read(&args.folder)?;
     refresh_summaries(&overview);
-    print(&render(&overview, &args)?)?;
-    if !args.watch {
-        return Ok(ExitCode::SUCCESS);
+    match args.watch {
+        Some(refresh) => watch::watch(&args, refresh, overview)?,
+        None => print(&render(&overview, &args)?)?,
     }
-    // Home, then clear to the end: the picture is replaced without a flash.
-    let clear = if io::stdout().is_terminal() { "\x1b[H\x1b[J" } else { "" };
-    loop {
-        std::thread::sleep(REFRESH);
-        let text = render(&read(&args.folder)?, &args)?;
-        print(&format!("{clear}{text}"))?;
-    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn read(folder: &Path) -> Result<Overview, Failure> {
@@ -71,12 +95,15 @@ fn read(folder: &Path) -> Result<Overview, Failure> {
         Failure::user(printable(&error.to_string())).with_help("name a folder that `ablate run` wrote")
     })?;
     let mut notes = loaded.notes;
-    let runs: Vec<Row> = loaded
+    let mut runs: Vec<Row> = loaded
         .variants
         .iter()
         .flat_map(|variant| variant.runs.iter().map(move |run| (variant, run)))
         .map(|(variant, run)| Row::read(variant, run, &mut notes))
         .collect();
+    if runs.len() <= MOST_TRENDS {
+        runs.iter_mut().for_each(|row| row.trend = trend::of(&row.run()));
+    }
     let mut counts = BTreeMap::new();
     for row in &runs {
         *counts.entry(row.state.name()).or_default() += 1;
@@ -84,12 +111,24 @@ fn read(folder: &Path) -> Result<Overview, Failure> {
     Ok(Overview { runs, counts, notes })
 }
 
+impl Overview {
+    /// The experiments that the runs are of.
+    fn experiments(&self) -> Vec<ExperimentDir> {
+        let mut experiments: Vec<ExperimentDir> =
+            self.runs.iter().filter_map(|row| row.run().experiment()).collect();
+        experiments.dedup();
+        experiments
+    }
+
+    /// Whether a worker or a launcher is at work on any of them.
+    fn is_at_work(&self) -> bool {
+        self.runs.iter().any(|row| row.state == State::Running) || self.experiments().iter().any(is_launching)
+    }
+}
+
 /// Brings each experiment's `summary.csv` up to date. A tree that may only be read is no error here.
 fn refresh_summaries(overview: &Overview) {
-    let mut experiments: Vec<ExperimentDir> =
-        overview.runs.iter().filter_map(|row| row.run().experiment()).collect();
-    experiments.dedup();
-    for experiment in experiments {
+    for experiment in overview.experiments() {
         if let Err(error) = write_summary(&experiment) {
             note(error);
         }
@@ -98,40 +137,41 @@ fn refresh_summaries(overview: &Overview) {
 
 fn render(overview: &Overview, args: &Args) -> Result<String, Failure> {
     if args.json {
-        // One document a line under --watch, so that a program can read them as they come.
-        let text =
-            if args.watch { serde_json::to_string(overview) } else { serde_json::to_string_pretty(overview) };
-        let text =
-            text.map_err(|error| Failure::internal(format!("cannot write the status as JSON: {error}")))?;
-        return Ok(format!("{}\n", escape_json(&text)));
+        return json(overview, args.watch.is_some());
     }
+    let look = Look { width: terminal::width(), color: terminal::in_color() };
+    Ok(text(overview, &args.folder, &overview.runs, look))
+}
+
+/// One document; on one line where more follow.
+fn json(overview: &Overview, one_line: bool) -> Result<String, Failure> {
+    let text =
+        if one_line { serde_json::to_string(overview) } else { serde_json::to_string_pretty(overview) };
+    let text =
+        text.map_err(|error| Failure::internal(format!("cannot write the status as JSON: {error}")))?;
+    Ok(format!("{}\n", escape_json(&text)))
+}
+
+/// A table of these of the runs, and what is said of all of them.
+fn text(overview: &Overview, folder: &Path, shown: &[Row], look: Look) -> String {
     let mut text = String::new();
     if overview.runs.is_empty() {
-        text.push_str(&format!("no runs in {}\n", args.folder.display()));
+        text.push_str(&format!("no runs in {}\n", printable(&folder.display().to_string())));
     } else {
-        text.push_str(&table::table(&overview.runs));
+        text.push_str(&table::table(shown, look));
         text.push_str(&format!("\n{}\n", counts(&overview.counts)));
     }
     for sentence in &overview.notes {
         text.push_str(&format!("note: {}\n", printable(sentence)));
     }
-    Ok(text)
+    text
 }
 
 fn counts(counts: &BTreeMap<&'static str, usize>) -> String {
     let total: usize = counts.values().sum();
-    let order = [
-        State::Done,
-        State::Running,
-        State::Submitted,
-        State::Planned,
-        State::Interrupted,
-        State::Paused,
-        State::Failed,
-        State::Diverged,
-    ];
-    let parts =
-        order.iter().filter_map(|state| counts.get(state.name()).map(|n| format!("{n} {}", state.name())));
+    let parts = STATES
+        .iter()
+        .filter_map(|state| counts.get(state.name()).map(|number| format!("{number} {}", state.name())));
     format!("{total} run{}: {}", if total == 1 { "" } else { "s" }, parts.collect::<Vec<_>>().join(", "))
 }
 
@@ -149,8 +189,13 @@ mod tests {
     }
 
     fn shown(folder: &Path, json: bool) -> String {
-        let args = Args { folder: folder.to_path_buf(), watch: false, json };
-        render(&read(folder).unwrap(), &args).unwrap()
+        let overview = read(folder).unwrap();
+        let look = Look { width: 120, color: false };
+        if json {
+            super::json(&overview, false).unwrap()
+        } else {
+            text(&overview, folder, &overview.runs, look)
+        }
     }
 
     #[test]
@@ -181,6 +226,57 @@ mod tests {
         let text = shown(folder.path(), false);
         assert!(text.contains("a-1") && text.contains("b-2"), "{text}");
         assert!(text.contains("status.json is damaged"), "{text}");
+    }
+
+    #[test]
+    fn states_are_coloured_and_nothing_else_moves() {
+        let folder = tempfile::tempdir().unwrap();
+        let experiment = ExperimentDir::at(folder.path().join("x"));
+        write(&experiment, "done-1", |status| status.state = State::Done);
+        write(&experiment, "failed-2", |status| {
+            (status.state, status.error) = (State::Failed, Some("done, said nobody".to_owned()));
+        });
+        let overview = read(folder.path()).unwrap();
+        let colored = |width, color| text(&overview, folder.path(), &overview.runs, Look { width, color });
+        for width in [60, 120] {
+            let (with, without) = (colored(width, true), colored(width, false));
+            assert!(with.contains("\x1b[32mdone\x1b[0m") && with.contains("\x1b[31mfailed\x1b[0m"), "{with}");
+            assert_eq!(with.matches('\x1b').count(), 4, "{with}");
+            let bare =
+                ["\x1b[32m", "\x1b[31m", "\x1b[0m"].iter().fold(with, |text, code| text.replace(code, ""));
+            assert_eq!(bare, without);
+            assert!(without.lines().all(|line| line.chars().count() <= width.into()), "{without}");
+        }
+    }
+
+    #[test]
+    fn a_curve_is_shown_where_there_is_room_and_a_course() {
+        let folder = tempfile::tempdir().unwrap();
+        let experiment = ExperimentDir::at(folder.path().join("x"));
+        write(&experiment, "a-1", |status| status.state = State::Done);
+        let at = |width| {
+            let overview = read(folder.path()).unwrap();
+            text(&overview, folder.path(), &overview.runs, Look { width, color: false })
+        };
+        assert!(!at(120).contains("trend"));
+        let rows = "1,0,0,0.9,,,,,,,\n2,0,0,0.1,,,,,,,\n";
+        let text = crate::rundir::METRICS_HEADER.join(",") + "\n" + rows;
+        std::fs::write(experiment.run("a-1", 0).metrics_path(), text).unwrap();
+        assert!(at(120).contains("trend") && at(120).contains("█▁"));
+        assert!(!at(80).contains("trend"));
+    }
+
+    #[test]
+    fn somebody_is_at_work_while_a_run_or_its_launcher_lives() {
+        let folder = tempfile::tempdir().unwrap();
+        let experiment = ExperimentDir::at(folder.path().join("x"));
+        write(&experiment, "a-1", |status| status.state = State::Interrupted);
+        assert!(!read(folder.path()).unwrap().is_at_work());
+        let lock = crate::rundir::ExperimentLock::acquire(&experiment).unwrap();
+        assert!(read(folder.path()).unwrap().is_at_work());
+        drop(lock);
+        write(&experiment, "b-2", |_| {});
+        assert!(read(folder.path()).unwrap().is_at_work(), "this very process runs it");
     }
 
     #[test]

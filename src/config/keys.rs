@@ -209,6 +209,7 @@ pub const KEYS: &[Key] = &[
     key("runtime.threads", whole(0, 4096)).unhashed(),
     key("runtime.slots_per_device", whole(1, 64)).unhashed().introduced_as(Introduced::Integer(1)),
     key("runtime.deterministic", Kind::Bool).unhashed().introduced_as(Introduced::False),
+    key("runtime.tensorboard", Kind::Bool).unhashed().introduced_as(Introduced::False),
     key("runtime.runs_dir", Kind::Path).unhashed(),
     key("runtime.data_dir", Kind::Path).unhashed(),
     key("launcher.kind", words(&["local"], &["slurm"])).unhashed(),

@@ -117,6 +117,13 @@ impl Experiment {
         values
     }
 
+    /// Where the base's value of a key comes from, in few words; `None` where the key is unknown or has no value.
+    pub fn origin(&self, key: &str) -> Option<String> {
+        let index = keys::index(key)?;
+        let slots = self.slots();
+        Some(origin_words(self.stack(), KEYS[index].path, slots[index].as_ref()?.origin))
+    }
+
     /// The base configuration as TOML, each line with a comment that says where its value comes from.
     pub fn annotated_toml(&self) -> String {
         let slots = self.slots();

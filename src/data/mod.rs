@@ -52,4 +52,4 @@ pub use random::{Draw, Stream};
 pub use reader::Shape;
 pub use resident::Resident;
 pub use split::Split;
-pub use stream::{eval_noise, sample_noise, uniform_fill};
+pub use stream::{chain_noise, eval_noise, sample_noise, uniform_fill};

@@ -13,6 +13,11 @@ pub fn eval_noise(image_id: u64, k: u64, out: &mut [f32]) {
     Draw::new(image_id, "eval", k).normal_fill(out);
 }
 
+/// Fills `out` with the noise of step `t` of the chain's bound, the same for every variant, seed and step.
+pub fn chain_noise(image_id: u64, t: u64, out: &mut [f32]) {
+    Draw::new(image_id, "eval/chain", t).normal_fill(out);
+}
+
 /// Fills `out` with a sampler's noise for one image of a grid: `draw` 0 is the start,
 /// `draw` n the fresh noise of the n-th denoising step.
 pub fn sample_noise(seed: u64, image: u64, draw: u64, out: &mut [f32]) {
@@ -47,6 +52,11 @@ mod tests {
             bits(|out| eval_noise(0x0123_4567_89ab_cdef, 4, out)),
             [0x3e6e_23a1, 0xbe90_8ba4, 0x3eae_a1d6]
         );
+    }
+
+    #[test]
+    fn the_noise_of_the_bound_is_the_one_of_every_earlier_version() {
+        assert_eq!(bits(|out| chain_noise(7, 3, out)), [0x3ef0_9703, 0x4005_539e, 0xbf4d_1e36]);
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! The forward process, its training objective, the held-out curve and the samplers.
+//! The forward process, its training objective, the held-out curve, the chain's bound and the samplers.
 //!
-//! `schedule`, `curve`, `spacing` and `prediction` are plain arithmetic in f64 (`prediction` on tensors as well);
+//! `schedule`, `curve`, `bound`, `spacing` and `prediction` are plain arithmetic in f64 (`prediction` on tensors as well);
 //! `objective` and `sampler` work on tensors.
 
+pub mod bound;
 pub mod curve;
 #[cfg(feature = "torch")]
 pub mod objective;

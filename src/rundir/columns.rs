@@ -23,6 +23,19 @@ pub const TIMING_HEADER: &[&str] =
     &["step", "seconds", "images_per_second", "data_wait_seconds", "peak_memory_bytes"];
 /// Columns of `eval.csv`; `weights` is `raw` or `ema-<decay>`.
 pub const EVAL_HEADER: &[&str] = &["step", "weights", "loss", "denoise_score", "denoise_bits", "images"];
+/// Columns of `evals/<fingerprint>.csv`: those of `eval.csv`, then the bound of the chain with its L_T, L_0 and T.
+pub const EVALS_HEADER: &[&str] = &[
+    "step",
+    "weights",
+    "loss",
+    "denoise_score",
+    "denoise_bits",
+    "images",
+    "bits_per_dim",
+    "prior_bits",
+    "decoder_bits",
+    "timesteps",
+];
 /// Columns of `levels.csv`: the held-out denoising curve, one row a noise level.
 pub const LEVELS_HEADER: &[&str] = &["step", "weights", "k", "t", "log_snr", "eps_mse", "x0_mse", "n", "se"];
 

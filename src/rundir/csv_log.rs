@@ -55,7 +55,8 @@ impl<'a, T: Into<Cell<'a>>> From<Option<T>> for Cell<'a> {
 }
 
 impl Cell<'_> {
-    fn text(&self) -> Cow<'_, str> {
+    /// As it is written.
+    pub(super) fn text(&self) -> Cow<'_, str> {
         match *self {
             Cell::Integer(value) => value.to_string().into(),
             Cell::Float(value) => float(value).into(),

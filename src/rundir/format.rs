@@ -22,6 +22,8 @@ pub const EXECUTION_FORMAT: u32 = 1;
 pub const PLAN_FORMAT: u32 = 1;
 /// Version of `request/request.json`.
 pub const REQUEST_FORMAT: u32 = 1;
+/// Settings of later evaluations, `evals/<fingerprint>.json`.
+pub const EVALS_FORMAT: u32 = 1;
 
 /// Far above any file that carries a version.
 const SIZE_LIMIT: u64 = 1 << 28;
@@ -77,7 +79,7 @@ pub fn refuse_newer_experiment(experiment: &ExperimentDir) -> Result<(), RunDirE
     refuse_newer(&experiment.request_path().join("request.json"), "request", REQUEST_FORMAT)
 }
 
-fn refuse_newer(path: &Path, what: &'static str, known: u32) -> Result<(), RunDirError> {
+pub(super) fn refuse_newer(path: &Path, what: &'static str, known: u32) -> Result<(), RunDirError> {
     let version = files::read_text(&Disk, path, SIZE_LIMIT).ok().flatten();
     match version.and_then(|text| serde_json::from_str(&text).ok()) {
         Some(Versioned { format: found }) if found > known => {

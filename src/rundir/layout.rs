@@ -18,6 +18,7 @@
 //!       evals/<fingerprint>.csv
 //!       checkpoints/step-00001000/{...,manifest.json}
 //!       samples/step-00001000.png
+//!       tensorboard/             what the CSVs and samples say, for TensorBoard
 //!       log.jsonl stdout.log stderr.log
 //! ```
 
@@ -74,6 +75,8 @@ impl RunDir {
         checkpoints_path => "checkpoints";
         /// Sample grids.
         samples_path => "samples";
+        /// What the logs and grids say, for TensorBoard.
+        tensorboard_path => "tensorboard";
         /// Structured log of all attempts.
         log_path => "log.jsonl";
         /// What the attempts printed.

@@ -17,7 +17,7 @@ use super::{Disk, ExperimentDir, Process, RunDir, RunDirError, files};
 use crate::guard;
 use heartbeat::Heartbeat;
 
-pub use alive::owner_is_alive;
+pub use alive::{is_launching, owner_is_alive};
 pub use file_system::network_file_system;
 
 /// How long an owner may take from the lock to its record before it stays nameless. Nobody waits longer.

@@ -97,11 +97,22 @@ pub enum Located {
 impl Located {
     /// Looks at a folder: a run has `config.toml` or `status.json` and lies in `seed-<n>`, an experiment
     /// has a plan or run folders, and anything else is taken as the root of experiments.
-    pub fn at(path: &Path) -> Result<Located, RunDirError> {
+    ///
+    /// # Errors
+    /// The folder cannot be opened, or is a run that is reached by a link in the experiment's folder: as in a walk,
+    /// it is not followed. The experiment's own folder may be one.
+    pub fn at(named: &Path) -> Result<Located, RunDirError> {
+        let io = |source| RunDirError::io("open folder", named, source);
         // Absolute, so that "." and "runs/x/.." have the names that seed and variant are read from.
-        let path = path.canonicalize().map_err(|source| RunDirError::io("open folder", path, source))?;
+        let path = named.canonicalize().map_err(io)?;
         let run = RunDir::at(&path);
         if run.seed().is_some() && (run.config_path().is_file() || run.status_path().is_file()) {
+            let named = std::path::absolute(named).map_err(io)?;
+            if let Some(link) = named.ancestors().take(2).find(|folder| folder.is_symlink()) {
+                let reason =
+                    format!("a link, which is not followed; name the run itself: {}", path.display());
+                return Err(RunDirError::malformed(link, crate::guard::printable(&reason)));
+            }
             return Ok(Located::Run(run));
         }
         let experiment = ExperimentDir::at(&path);
@@ -128,6 +139,27 @@ fn is_experiment(experiment: &ExperimentDir) -> bool {
 mod tests {
     use super::*;
     use std::fs;
+
+    #[test]
+    fn a_run_is_not_reached_by_a_link_in_its_experiment_and_an_experiment_may_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("x/a-1/seed-0");
+        fs::create_dir_all(&run).unwrap();
+        fs::write(run.join("config.toml"), "").unwrap();
+        let link = |from: &str, to: &str| {
+            fs::create_dir_all(folder.path().join(from).parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(folder.path().join(to), folder.path().join(from)).unwrap();
+            folder.path().join(from)
+        };
+        let refused = [link("y/a-1/seed-0", "x/a-1/seed-0"), link("z/a-1", "x/a-1").join("seed-0")];
+        for path in refused {
+            let error = Located::at(&path).unwrap_err().to_string();
+            assert!(error.contains("a link, which is not followed; name the run itself"), "{error}");
+        }
+        let moved = link("moved", "x").join("a-1/seed-0");
+        assert!(matches!(Located::at(&moved), Ok(Located::Run(_))));
+        assert!(matches!(Located::at(&run), Ok(Located::Run(_))));
+    }
 
     #[test]
     fn a_walk_finds_runs_and_reports_what_is_odd() {

@@ -172,6 +172,11 @@ impl Prepared {
         Ok(Self { device, device_name, data })
     }
 
+    /// The images.
+    pub fn data(&self) -> &DataSet {
+        &self.data
+    }
+
     /// Hash of all images and their split.
     pub fn data_fingerprint(&self) -> &str {
         &self.data.fingerprint

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use super::evaluation::Evaluation;
+use super::evaluation::{Evaluation, Level};
 use super::tally::Means;
-use crate::rundir::{Cell, Journal, RunDirError};
+use crate::rundir::{Cell, EventLog, Journal, RunDirError};
 
 /// The journal of a run, and how its rows are made.
 pub(super) struct Recorder<'a> {
     /// Where the rows go, and what makes them and a checkpoint one.
     pub(super) journal: Journal<'a>,
+    /// The same for TensorBoard, which follows the rows and is no part of the transaction.
+    pub(super) events: EventLog<'a>,
 }
 
 /// A row of `metrics.csv`.
@@ -32,8 +34,8 @@ pub(super) struct Timing {
 }
 
 impl<'a> Recorder<'a> {
-    pub(super) fn new(journal: Journal<'a>) -> Self {
-        Self { journal }
+    pub(super) fn new(journal: Journal<'a>, events: EventLog<'a>) -> Self {
+        Self { journal, events }
     }
 
     /// One row each of `metrics.csv` and `timing.csv`.
@@ -69,35 +71,41 @@ impl<'a> Recorder<'a> {
         evaluations: &[(String, Evaluation)],
     ) -> Result<(), RunDirError> {
         for (weights, evaluation) in evaluations {
-            let rows: Vec<[Cell<'_>; 9]> = evaluation
-                .levels
-                .iter()
-                .map(|level| {
-                    [
-                        step.into(),
-                        weights.as_str().into(),
-                        Cell::Float(level.node.k as f64),
-                        (level.node.t as u64).into(),
-                        level.node.log_snr.into(),
-                        level.eps_mse.into(),
-                        level.x0_mse.into(),
-                        (level.n as u64).into(),
-                        level.se.into(),
-                    ]
-                })
-                .collect();
+            let rows: Vec<_> =
+                evaluation.levels.iter().map(|level| level_cells(step, weights, level)).collect();
             self.journal.levels.append_all(rows.iter().map(|row| row.as_slice()))?;
-            self.journal.eval.append(&[
-                step.into(),
-                weights.as_str().into(),
-                evaluation.loss.into(),
-                evaluation.scores.denoise_score.into(),
-                evaluation.scores.denoise_bits.into(),
-                (evaluation.images as u64).into(),
-            ])?;
+            self.journal.eval.append(&eval_cells(step, weights, evaluation))?;
         }
         Ok(())
     }
+}
+
+/// A row of `eval.csv`.
+pub(crate) fn eval_cells<'a>(step: u64, weights: &'a str, evaluation: &Evaluation) -> [Cell<'a>; 6] {
+    [
+        step.into(),
+        weights.into(),
+        evaluation.loss.into(),
+        evaluation.scores.denoise_score.into(),
+        evaluation.scores.denoise_bits.into(),
+        (evaluation.images as u64).into(),
+    ]
+}
+
+/// A row of `levels.csv`.
+pub(crate) fn level_cells<'a>(step: u64, weights: &'a str, level: &Level) -> [Cell<'a>; 9] {
+    [
+        step.into(),
+        weights.into(),
+        // The outermost nodes are numbered −1 and 33.
+        Cell::Float(level.node.k as f64),
+        (level.node.t as u64).into(),
+        level.node.log_snr.into(),
+        level.eps_mse.into(),
+        level.x0_mse.into(),
+        (level.n as u64).into(),
+        level.se.into(),
+    ]
 }
 
 /// Largest resident memory of this process so far, where the system tells.

@@ -13,7 +13,7 @@ use super::step::{Step, scalar, step, to_host};
 use super::{Error, parameters, sampling};
 use crate::data::{BatchPlan, Prefetch};
 use crate::diffusion::Schedule;
-use crate::rundir::{Best, Disk, Journal, Retention, files};
+use crate::rundir::{Best, Disk, EventLog, Journal, Place, Retention, files};
 
 /// How often progress is reported.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
@@ -66,6 +66,8 @@ impl<'t, 'j> Trainer<'t, 'j> {
             Some(found) => State::load(config, &on.device, &found.path)?,
             None => State::start(config, &on.device)?,
         };
+        let total = total_steps(config, on.data.train.len());
+        let events = EventLog::open(&Disk, job.run, config, job.attempt, Place { step: state.step, total });
         tracing::info!(step = state.step, attempt = job.attempt, "training starts");
         let plan = BatchPlan {
             seed: config.training.seed,
@@ -75,9 +77,9 @@ impl<'t, 'j> Trainer<'t, 'j> {
             horizontal_flip: config.data.horizontal_flip,
         };
         Ok(Self {
-            recorder: Recorder::new(journal),
+            recorder: Recorder::new(journal, events),
             batches: Prefetch::start(on.data.train.clone(), plan, state.step)?,
-            total: total_steps(config, on.data.train.len()),
+            total,
             pending: vec![],
             timing: Timing::default(),
             reported: (Instant::now(), state.step),
@@ -128,7 +130,8 @@ impl<'t, 'j> Trainer<'t, 'j> {
     fn after_step(&mut self, made: &Step) -> Result<(), Error> {
         let config = self.job.config;
         let last = self.state.step == self.total;
-        if last || self.due(config.training.log_every) {
+        let logs = last || self.due(config.training.log_every);
+        if logs {
             self.drain()?;
             self.log(made)?;
         }
@@ -142,6 +145,9 @@ impl<'t, 'j> Trainer<'t, 'j> {
         let improved = evaluates && self.evaluate()?;
         if samples {
             self.sample()?;
+        }
+        if logs || evaluates || samples {
+            self.recorder.events.follow(self.state.step);
         }
         // Speed is that of training: what the report covers begins after the pause.
         if evaluates || samples {

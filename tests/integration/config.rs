@@ -1,4 +1,4 @@
-//! `ablate config presets` and `ablate config diff`: what they print, and that they write nothing.
+//! `ablate config presets`: what it prints, and that it writes nothing.
 
 use std::fs;
 use std::path::PathBuf;
@@ -67,103 +67,5 @@ fn a_preset_that_does_not_exist_lists_those_that_do() {
         ran.stderr,
         "error: the preset \"cifar\" does not exist\n  help: the presets are \"mnist\", \"cifar10\", \"ddpm-cifar10\", \
          \"celeba64\", \"imagenet256\", \"tiny\", \"small\", \"medium\", \"large\", \"xl\"\n"
-    );
-}
-
-/// Two experiments that differ in a few keys.
-fn two() -> Workplace {
-    let place = Workplace::with("a.toml", "description = \"one\"\nmodel.dropout = 0.1\ntraining.steps = 5\n");
-    place.write(
-        "b.json",
-        "{\"description\": \"two\", \"training\": {\"epochs\": 2, \"learning_rate\": 0.0002}}",
-    );
-    place
-}
-
-#[test]
-fn diff_shows_the_keys_that_differ_in_the_order_of_the_defaults() {
-    let place = two();
-    let text = place.ablate(&["config", "diff", "a.toml", "b.json"]).exits(0).stdout;
-    let (table, variants) = text.rsplit_once("\n\n").unwrap();
-    assert_eq!(
-        table,
-        "\
-A  a.toml
-B  b.json
-
-key              A      B
-name             \"a\"    \"b\"    not part of the variant
-description      \"one\"  \"two\"  not part of the variant
-model.dropout    0.1    0.0
-training.steps   5      -
-training.epochs  -      2"
-    );
-    assert!(variants.starts_with("A trains variant "), "{variants}");
-    assert_eq!(place.files(), ["a.toml", "b.json"]);
-}
-
-#[test]
-fn diff_as_json_has_both_values_of_each_key() {
-    let place = two();
-    let json = place.ablate(&["config", "diff", "a.toml", "b.json", "--json"]).exits(0).json();
-    let keys: Vec<&str> =
-        json["differences"].as_array().unwrap().iter().map(|row| row["key"].as_str().unwrap()).collect();
-    assert_eq!(keys, ["name", "description", "model.dropout", "training.steps", "training.epochs"]);
-    let steps = &json["differences"][3];
-    assert_eq!((&steps["first"], &steps["second"], &steps["hashed"]), (&5.into(), &().into(), &true.into()));
-    assert_ne!(json["identities"][0], json["identities"][1]);
-}
-
-/// A run's folder as a worker would have left it.
-fn run_of(place: &Workplace, experiment: &str, folder: &str, libtorch: &str) {
-    let config = place.ablate(&["config", "show", experiment]).exits(0).stdout;
-    place.write(&format!("{folder}/config.toml"), config);
-    let provenance = format!(
-        "{{\"format\": 1, \"attempts\": [{{\"attempt\": 1, \"started\": \"2026-01-01T00:00:00Z\", \"host\": \"h\", \
-         \"command\": [], \"version\": \"0.1.0\", \"code_revision\": \"abc\", \"code_dirty\": false, \"binary\": \"b\", \
-         \"libtorch\": \"{libtorch}\", \"device\": \"cpu\", \"cpu\": \"c\", \"threads\": 1, \"data_fingerprint\": \"f\"}}]}}"
-    );
-    place.write(&format!("{folder}/provenance.json"), provenance);
-}
-
-#[test]
-fn diff_takes_runs_and_says_where_their_libraries_differ() {
-    let place = two();
-    run_of(&place, "a.toml", "runs/v/seed-0", "2.9.0");
-    run_of(&place, "a.toml", "runs/v/seed-1", "2.9.1");
-    let text = place.ablate(&["config", "diff", "runs/v/seed-0", "runs/v/seed-1"]).exits(0).stdout;
-    let (table, variants) = text.rsplit_once("\n\n").unwrap();
-    assert_eq!(
-        table,
-        "\
-A  runs/v/seed-0
-B  runs/v/seed-1
-
-key       A      B
-libtorch  2.9.0  2.9.1  of the last attempt"
-    );
-    assert!(variants.starts_with("both train the same variant, "), "{variants}");
-    // A run and the experiment it came from differ in nothing, though a run's paths are absolute.
-    let text = place.ablate(&["config", "diff", "a.toml", "runs/v/seed-0"]).exits(0).stdout;
-    assert!(text.contains("\nno key differs; both train the same variant, "), "{text}");
-}
-
-#[test]
-fn diff_refuses_what_is_neither_an_experiment_nor_a_run() {
-    let place = two();
-    place.write("runs/plan.json", "{}");
-    assert_eq!(
-        place.ablate(&["config", "diff", "a.toml", "runs"]).exits(2).stderr,
-        "error: runs is not a run folder: it has no config.toml\n  \
-         help: name an experiment file, or one run: runs/<experiment>/<variant>/seed-<n>\n"
-    );
-    assert_eq!(
-        place.ablate(&["config", "diff", "none.toml", "a.toml"]).exits(2).stderr,
-        "error: none.toml does not exist\n"
-    );
-    place.write("bad.toml", "model.dropuot = 1\n");
-    assert_eq!(
-        place.ablate(&["config", "diff", "a.toml", "bad.toml"]).exits(2).stderr,
-        "error: unknown key model.dropuot\n  set in bad.toml:1\n  help: did you mean model.dropout?\n"
     );
 }

@@ -14,7 +14,7 @@ use crate::support::tier::Tier;
 use tree::Tree;
 
 /// Every name under which the program reads or writes.
-const FILES: [&str; 20] = [
+const FILES: [&str; 22] = [
     "config.toml",
     "status.json",
     "metrics.csv",
@@ -32,17 +32,20 @@ const FILES: [&str; 20] = [
     "checkpoints/step-00000008/model.safetensors",
     "checkpoints/step-00000008/progress.json",
     "samples/step-00000012.png",
+    "tensorboard/events.out.tfevents.0000000001.ablate",
+    "tensorboard/.events.tmp",
     "x/plan.json",
     "x/summary.csv",
     "x/.lock",
 ];
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 11] = [
     ".",
     "..",
     "checkpoints",
     "checkpoints/step-00000008",
     "checkpoints/.tmp-step-00000012",
     "samples",
+    "tensorboard",
     "evals",
     "x/request",
     "x/.request-new",

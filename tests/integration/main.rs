@@ -2,6 +2,7 @@
 
 mod bombs;
 mod config;
+mod config_diff;
 mod corruption;
 #[cfg(feature = "torch")]
 mod corruption_runs;
@@ -16,6 +17,8 @@ mod effects;
 #[cfg(feature = "torch")]
 mod error_points;
 mod errors;
+#[cfg(feature = "torch")]
+mod evaluate;
 #[cfg(feature = "torch")]
 mod every_key;
 mod experiments;
@@ -57,5 +60,7 @@ mod signals;
 mod support;
 #[cfg(feature = "torch")]
 mod sweep;
+mod tensorboard;
 #[cfg(feature = "torch")]
 mod training;
+mod watch;

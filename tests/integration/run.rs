@@ -43,6 +43,7 @@ const RUN_FILES: &[&str] = &[
     "status.json",
     "stderr.log",
     "stdout.log",
+    "tensorboard/events.out.tfevents.0000000001.ablate",
     "timing.csv",
 ];
 

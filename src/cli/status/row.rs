@@ -23,6 +23,9 @@ pub(super) struct Row {
     pub(super) loss: Option<f64>,
     pub(super) images_per_second: Option<f64>,
     pub(super) seconds_left: Option<f64>,
+    /// The course of the loss, for people.
+    #[serde(skip)]
+    pub(super) trend: String,
     pub(super) error: Option<String>,
     /// Whether no resume under other conditions may have changed its numbers.
     pub(super) exact: bool,
@@ -63,6 +66,7 @@ impl Row {
             loss: status.and_then(|s| s.loss),
             images_per_second,
             seconds_left,
+            trend: String::new(),
             error: status.and_then(|s| s.error.clone()).filter(|_| run.state != State::Done),
             exact: run.exact,
             inexact_reason: status.and_then(|s| s.inexact_reason.clone()),

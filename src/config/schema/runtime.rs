@@ -20,6 +20,8 @@ pub struct Runtime {
     pub slots_per_device: usize,
     /// Only operations that give the same bits every time; slower on a GPU, no difference on a CPU.
     pub deterministic: bool,
+    /// Whether a run's curves, grids and settings are also written for TensorBoard.
+    pub tensorboard: bool,
     /// Root of the run tree.
     pub runs_dir: PathBuf,
     /// Root of data sets and their cache.

@@ -6,19 +6,27 @@ use std::time::Instant;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::super::{Ended, Job};
+use super::spark::History;
 use super::tally::Tally;
 use super::{Progress, duration, end_line, joined, loss, speed};
 use crate::rundir::Status;
 
 const LABEL_WIDTH: usize = 44;
+/// Blocks of a run's loss curve.
+const CURVE_WIDTH: usize = 16;
 
 pub(super) struct Bars {
     tally: Tally,
     begun: Instant,
     screen: MultiProgress,
     sweep: ProgressBar,
-    runs: BTreeMap<usize, ProgressBar>,
+    runs: BTreeMap<usize, Running>,
     width: usize,
+}
+
+struct Running {
+    bar: ProgressBar,
+    losses: History,
 }
 
 impl Bars {
@@ -52,25 +60,27 @@ impl Progress for Bars {
         bar.set_style(style("{prefix} {bar:18} {percent:>3}%  {wide_msg}"));
         bar.set_prefix(fit(&job.label, self.width));
         bar.set_message("starting");
-        self.runs.insert(index, bar);
+        self.runs.insert(index, Running { bar, losses: History::default() });
         self.draw_sweep();
     }
 
     fn advanced(&mut self, index: usize, _job: &Job, status: &Status) {
         let now = self.now();
         self.tally.advanced(index, now, status.step, status.total_steps);
-        let Some(bar) = self.runs.get(&index) else { return };
+        let Some(Running { bar, losses }) = self.runs.get_mut(&index) else { return };
+        status.loss.into_iter().for_each(|loss| losses.push(loss));
         bar.set_length(status.total_steps);
         bar.set_position(status.step);
         let left = self.tally.left_of(index, now).map(|seconds| format!("{} left", duration(seconds)));
         let steps = format!("{}/{}", status.step, status.total_steps);
-        // The time left stands before what a narrow terminal cuts off.
-        bar.set_message(joined([Some(steps), left, loss(status), speed(status)]));
+        let curve = Some(losses.spark(CURVE_WIDTH)).filter(|curve| !curve.is_empty());
+        // The time left stands before what a narrow terminal cuts off, the curve behind.
+        bar.set_message(joined([Some(steps), left, loss(status), speed(status), curve]));
     }
 
     fn ended(&mut self, job: &Job, ended: &Ended) {
         self.tally.ended(ended.index, ended.end);
-        if let Some(bar) = self.runs.remove(&ended.index) {
+        if let Some(Running { bar, .. }) = self.runs.remove(&ended.index) {
             bar.finish_and_clear();
             self.screen.remove(&bar);
         }

@@ -4,6 +4,7 @@
 
 mod bars;
 mod lines;
+mod spark;
 mod tally;
 
 use std::io::IsTerminal;
@@ -13,6 +14,8 @@ use crate::rundir::Status;
 
 use bars::Bars;
 use lines::Lines;
+
+pub use spark::spark;
 
 /// Receives the launcher's events.
 pub trait Progress {

@@ -15,10 +15,9 @@ const DEEPEST: usize = 6;
 pub(super) fn check(fs: &dyn Fs, run: &RunDir, live: bool, audit: &mut Audit) {
     let records = [run.config_path(), run.provenance_path(), run.status_path(), run.execution_path()];
     let files = records.into_iter().chain(logs_of(run).map(|(path, _)| path)).chain([run.lock_path()]);
-    for (path, wanted) in files
-        .map(|path| (path, Kind::File))
-        .chain([run.checkpoints_path(), run.samples_path()].map(|path| (path, Kind::Folder)))
-    {
+    for (path, wanted) in files.map(|path| (path, Kind::File)).chain(
+        [run.checkpoints_path(), run.samples_path(), run.tensorboard_path()].map(|path| (path, Kind::Folder)),
+    ) {
         let found = fs.entry(&path).ok().map(|entry| entry.kind);
         if found.is_some_and(|found| found != wanted && found != Kind::Other) {
             let reason = if wanted == Kind::File { "a folder, not a file" } else { "a file, not a folder" };

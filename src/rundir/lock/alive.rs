@@ -8,9 +8,9 @@ use std::fs::TryLockError;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::network_file_system;
+use super::{network_file_system, read_owner};
 use crate::guard;
-use crate::rundir::{RunDir, Status};
+use crate::rundir::{ExperimentDir, RunDir, Status};
 
 /// How long an owner on another host may be silent before it is taken for dead.
 const SILENCE: Duration = Duration::from_secs(15 * 60);
@@ -22,6 +22,12 @@ pub fn owner_is_alive(run: &RunDir, status: &Status) -> bool {
         Some(false) if network_file_system(run.path()).is_none() => false,
         _ => !is_silent(run.path(), &[&run.lock_path(), &run.status_path()]),
     })
+}
+
+/// Whether a launcher is at work on an experiment.
+pub fn is_launching(experiment: &ExperimentDir) -> bool {
+    let path = experiment.lock_path();
+    is_locked(&path).unwrap_or_else(|| read_owner(&path).and_then(|owner| owner.is_alive()) == Some(true))
 }
 
 /// Whether somebody has the lock; `None` where that cannot be found out. Whoever takes it just now tries again.
@@ -53,7 +59,7 @@ fn time_in(folder: &Path) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rundir::RunLock;
+    use crate::rundir::{ExperimentLock, RunLock};
 
     fn run() -> (tempfile::TempDir, RunDir, Status) {
         let folder = tempfile::tempdir().unwrap();
@@ -69,6 +75,17 @@ mod tests {
         assert!(owner_is_alive(&run, &status));
         status.owner.boot_id = "an earlier boot".to_owned();
         assert!(!owner_is_alive(&run, &status));
+    }
+
+    #[test]
+    fn an_experiment_is_launched_while_its_lock_is_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let experiment = ExperimentDir::at(folder.path());
+        assert!(!is_launching(&experiment));
+        let lock = ExperimentLock::acquire(&experiment).unwrap();
+        assert!(is_launching(&experiment));
+        drop(lock);
+        assert!(!is_launching(&experiment));
     }
 
     #[test]

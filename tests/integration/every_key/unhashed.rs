@@ -186,6 +186,7 @@ fn rows() -> Vec<Row> {
             "workers at a time on a GPU; none here".into()
         }),
         row("runtime.deterministic=true", &[], |before, after| recorded("deterministic", before, after)),
+        row("runtime.tensorboard=false", &[], |before, after| listed("tensorboard", before, after)),
         row("runtime.runs_dir=other", &[], |_, after| {
             assert!(after.run.path.starts_with(after.place.path("other/x")));
             "the root of the run tree".into()

@@ -144,7 +144,7 @@ fn before(mut calls: Vec<Call>, kind: impl Fn(&Call) -> bool) -> Vec<Call> {
 /// Every file of a tree, without those that depend on how many attempts it took. A summary that was cut off keeps
 /// its name, which is its writer's own: somebody else may be writing at the same time.
 pub(super) fn names(tree: &Path) -> BTreeSet<String> {
-    let more = [".rewound-", "/stdout.log", "/stderr.log", ".summary.csv."];
+    let more = [".rewound-", "/stdout.log", "/stderr.log", ".summary.csv.", "/tensorboard/"];
     let names = files_below(tree).into_iter();
     names.filter(|name| !more.iter().any(|part| format!("/{name}").contains(part))).collect()
 }

@@ -1,8 +1,15 @@
 //! Held-out evaluation: the denoising curve and the objective's own loss, on the same images, timesteps and
 //! noise for every variant, seed and step.
+//!
+//! `ask` puts noised images to a network, `chain` adds up the bound of the whole chain, `request` evaluates a
+//! checkpoint when a user asks.
+
+mod ask;
+mod chain;
+mod request;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 
 use crate::config::{Config, Diffusion, Metric};
 use crate::data::{Draw, Resident, eval_noise};
@@ -10,11 +17,15 @@ use crate::diffusion::Schedule;
 use crate::diffusion::curve::{self, Node, Scores};
 use crate::diffusion::objective::{element_loss, weight};
 use crate::diffusion::prediction::{read, target};
-use crate::model::{Mode, UNet};
+use crate::model::UNet;
+
+use ask::{Asker, Question};
+use chain::ChainBits;
+pub(crate) use request::{Evaluated, HeldOut};
 
 /// During training an image is measured at every fourth node, so that all nodes are covered at a quarter of
 /// the cost.
-const STRIDE: i64 = 4;
+const STRIDE: usize = 4;
 
 /// One evaluation of one set of weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,21 +78,13 @@ pub struct Level {
 pub(super) struct Evaluator<'a> {
     /// In hash order.
     images: &'a Resident,
-    schedule: &'a Schedule,
+    asker: Asker<'a>,
     diffusion: Diffusion,
     /// What is asked for.
     metrics: Vec<Metric>,
     nodes: Vec<Node>,
-    shape: [usize; 3],
-    batch: usize,
-    device: Device,
-}
-
-/// One image at one timestep.
-struct Question {
-    clean: Vec<f32>,
-    noise: Vec<f32>,
-    t: usize,
+    /// An image is measured at every so many nodes.
+    stride: usize,
 }
 
 /// Errors of one answer, means over its elements.
@@ -101,17 +104,19 @@ impl<'a> Evaluator<'a> {
         batch: usize,
         device: &Device,
     ) -> Self {
-        let size = config.data.image_size;
         Self {
             images,
-            schedule,
+            asker: Asker::new(config, schedule, batch, device),
             diffusion: config.diffusion.clone(),
             metrics: config.evaluation.metrics.clone(),
             nodes: curve::nodes(schedule),
-            shape: [config.data.in_channels, size, size],
-            batch,
-            device: device.clone(),
+            stride: STRIDE,
         }
+    }
+
+    /// Measures every image at every node.
+    pub(super) fn in_full(self) -> Self {
+        Self { stride: 1, ..self }
     }
 
     /// Measures a network; dropout is off and nothing is recorded for gradients.
@@ -140,7 +145,7 @@ impl<'a> Evaluator<'a> {
             .flat_map(|node| self.images_at(node).map(move |image| (node, image)))
             .collect();
         let questions = pairs.iter().map(|(node, image)| self.at_node(*node, *image));
-        let answers = self.ask(network, questions);
+        let answers = self.answers(network, questions);
         (0..self.nodes.len())
             .filter_map(|node| {
                 let here = pairs.iter().zip(&answers).filter(|(pair, _)| pair.0 == node);
@@ -150,8 +155,8 @@ impl<'a> Evaluator<'a> {
     }
 
     fn images_at(&self, node: usize) -> impl Iterator<Item = usize> {
-        let residue = self.nodes[node].k.rem_euclid(STRIDE);
-        (0..self.images.len()).filter(move |image| *image as i64 % STRIDE == residue)
+        let residue = self.nodes[node].k.rem_euclid(self.stride as i64) as usize;
+        (residue..self.images.len()).step_by(self.stride)
     }
 
     /// The training loss, each image at its own drawn timestep.
@@ -159,12 +164,12 @@ impl<'a> Evaluator<'a> {
         let questions = (0..self.images.len()).map(|image| {
             let (clean, id) = self.clean(image);
             let mut draw = Draw::new(id, "eval/loss", 0);
-            let t = (draw.uniform() * self.schedule.len() as f64) as usize;
+            let t = (draw.uniform() * self.asker.schedule.len() as f64) as usize;
             let mut noise = vec![0.0; clean.len()];
             draw.normal_fill(&mut noise);
             Question { clean, noise, t }
         });
-        let answers = self.ask(network, questions);
+        let answers = self.answers(network, questions);
         answers.iter().map(|answer| answer.loss).sum::<f64>() / answers.len() as f64
     }
 
@@ -182,61 +187,24 @@ impl<'a> Evaluator<'a> {
         (bytes.iter().map(|byte| f32::from(*byte) / 127.5 - 1.0).collect(), self.images.image_id(image))
     }
 
-    /// Asks batch by batch; no more than one batch of images is held at a time.
-    fn ask(&self, network: &UNet, mut questions: impl Iterator<Item = Question>) -> Vec<Answer> {
-        let mut answers = vec![];
-        loop {
-            let batch: Vec<Question> = questions.by_ref().take(self.batch).collect();
-            if batch.is_empty() {
-                return answers;
-            }
-            answers.extend(self.ask_batch(network, &batch));
-        }
-    }
-
-    /// Noises in f64, asks in f32, compares in f64 (host–device sync).
-    fn ask_batch(&self, network: &UNet, questions: &[Question]) -> Vec<Answer> {
-        let [c, h, w] = self.shape;
-        let mut noised = Vec::with_capacity(questions.len() * c * h * w);
-        for question in questions {
-            let alpha_bar = self.schedule.alpha_bars[question.t];
-            let (signal, spread) = (alpha_bar.sqrt(), (1.0 - alpha_bar).sqrt());
-            noised.extend(
-                question
-                    .clean
-                    .iter()
-                    .zip(&question.noise)
-                    .map(|(x0, eps)| (signal * f64::from(*x0) + spread * f64::from(*eps)) as f32),
-            );
-        }
-        let x = TensorData::new(noised.clone(), [questions.len(), c, h, w]);
-        let t: Vec<f32> = questions.iter().map(|question| question.t as f32).collect();
-        let t = Tensor::from_data(TensorData::new(t, [questions.len()]), &self.device);
-        let predicted = network.forward(Tensor::from_data(x, &self.device), t, Mode::Eval);
-        let predicted: Vec<f32> = predicted.into_data().try_into_vec().expect("the network works in f32");
-        let size = c * h * w;
-        questions
-            .iter()
-            .zip(noised.chunks(size).zip(predicted.chunks(size)))
-            .map(|(question, (noised, predicted))| self.compare(question, noised, predicted))
-            .collect()
-    }
-
-    fn compare(&self, question: &Question, noised: &[f32], predicted: &[f32]) -> Answer {
-        let alpha_bar = self.schedule.alpha_bars[question.t];
+    /// Compares in f64.
+    fn answers(&self, network: &UNet, questions: impl Iterator<Item = Question>) -> Vec<Answer> {
         let kind = self.diffusion.prediction_type;
-        let weight = weight(&self.diffusion, self.schedule.snr(question.t));
-        let mut sum = Answer { eps: 0.0, x0: 0.0, loss: 0.0 };
-        for (i, (xt, output)) in noised.iter().zip(predicted).enumerate() {
-            let (x0, eps) = (f64::from(question.clean[i]), f64::from(question.noise[i]));
-            let reading = read(kind, f64::from(*output), f64::from(*xt), alpha_bar);
-            let error = f64::from(*output) - target(kind, x0, eps, alpha_bar);
-            sum.eps += (reading.eps - eps).powi(2);
-            sum.x0 += (reading.x0 - x0).powi(2);
-            sum.loss += weight * element_loss(&self.diffusion, error);
-        }
-        let elements = noised.len() as f64;
-        Answer { eps: sum.eps / elements, x0: sum.x0 / elements, loss: sum.loss / elements }
+        self.asker.ask(network, questions, |question, noised, predicted| {
+            let alpha_bar = self.asker.schedule.alpha_bars[question.t];
+            let weight = weight(&self.diffusion, self.asker.schedule.snr(question.t));
+            let mut sum = Answer { eps: 0.0, x0: 0.0, loss: 0.0 };
+            for (i, (xt, output)) in noised.iter().zip(predicted).enumerate() {
+                let (x0, eps) = (f64::from(question.clean[i]), f64::from(question.noise[i]));
+                let reading = read(kind, f64::from(*output), f64::from(*xt), alpha_bar);
+                let error = f64::from(*output) - target(kind, x0, eps, alpha_bar);
+                sum.eps += (reading.eps - eps).powi(2);
+                sum.x0 += (reading.x0 - x0).powi(2);
+                sum.loss += weight * element_loss(&self.diffusion, error);
+            }
+            let elements = noised.len() as f64;
+            Answer { eps: sum.eps / elements, x0: sum.x0 / elements, loss: sum.loss / elements }
+        })
     }
 }
 
