@@ -141,7 +141,7 @@ def panels(page, experiment):
                 page.attributes(entries, "data-x"), page.attributes(entries, "data-value"))
     count = 0
     for name, log_snr, value in shown:
-        levels = [[row for row in rows(run, "levels.csv") if row["weights"] == "ema-0.9" and int(row["step"]) == STEPS] for run in found[name]]
+        levels = [[row for row in rows(run, "levels.csv") if row["weights"].startswith("ema-") and int(row["step"]) == STEPS] for run in found[name]]
         errors = [float(row["eps_mse"]) for of_run in levels for row in of_run if float(row["log_snr"]) == float(log_snr)]
         check(same(float(value), sum(errors) / len(errors)), f"denoising curve of {name} at {log_snr}: {value}, {errors}")
         count += 1

@@ -67,5 +67,5 @@ function costPoint({ x, y }, point, text) {
 }
 
 function listenToCost() {
-  byId("cost-kind").addEventListener("input", drawCost);
+  whenChosen("cost-kind", drawCost);
 }

@@ -44,7 +44,7 @@ function legendTools() {
 }
 
 function listenToCurves() {
-  for (const id of ["curve", "band", "smoothing", "log"]) byId(id).addEventListener("input", drawCurves);
-  byId("curve").addEventListener("input", () => zoomTo(curvesChart, null));
+  for (const id of ["curve", "band", "smoothing", "log"]) whenChosen(id, drawCurves);
+  whenChosen("curve", () => zoomTo(curvesChart, null));
   byId("reset").addEventListener("click", () => zoomTo(curvesChart, null));
 }

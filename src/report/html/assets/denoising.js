@@ -31,5 +31,5 @@ function levelSeries(place, levels) {
 }
 
 function listenToDenoising() {
-  for (const id of ["level-weights", "level-log"]) byId(id).addEventListener("input", drawDenoising);
+  for (const id of ["level-weights", "level-log"]) whenChosen(id, drawDenoising);
 }

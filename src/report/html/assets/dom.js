@@ -45,6 +45,12 @@ function choices(select, pairs) {
   return select.value;
 }
 
+// A slider speaks while it moves, everything else once it has changed.
+function whenChosen(id, act) {
+  const control = byId(id);
+  control.addEventListener(control.type === "range" ? "input" : "change", act);
+}
+
 function show(id, visible) {
   byId(id).hidden = !visible;
 }

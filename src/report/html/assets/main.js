@@ -17,7 +17,7 @@ for (const [part, panels] of Object.entries(PANELS)) {
   for (const panel of panels) on(part, panel);
 }
 startTheme();
-byId("ranking").addEventListener("input", () => {
+whenChosen("ranking", () => {
   page.ranking = byId("ranking").value;
   changed("ranking");
 });

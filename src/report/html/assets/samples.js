@@ -39,5 +39,5 @@ function sampleOf(place, seed, step) {
 }
 
 function listenToSamples() {
-  for (const id of ["sample-step", "sample-seed"]) byId(id).addEventListener("input", drawSamples);
+  for (const id of ["sample-step", "sample-seed"]) whenChosen(id, drawSamples);
 }
