@@ -41,6 +41,9 @@ class Page:
         os.environ["SE_OFFLINE"] = "true"
         self.driver = webdriver.Chrome(options=options, service=service)
         self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
+        # Nothing may still be scrolling when it is clicked at.
+        still = [{"name": "prefers-reduced-motion", "value": "reduce"}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": still})
         self.requests = []
 
     def open(self, address):
