@@ -1,7 +1,7 @@
 //! What the runs say: which variant was better, by how much, and whether that is more than chance.
 //!
 //! ```text
-//! folders -> load -> compare (pick, stats, verdict, trust) -> effects, pareto -> format
+//! folders -> load -> compare (pick, stats, verdict, trust) -> effects, pareto -> format, html
 //! ```
 //!
 //! Reads run folders alone; nothing here trains, plans or writes.
@@ -13,6 +13,7 @@ pub(crate) mod difference;
 pub(crate) mod effects;
 pub(crate) mod filter;
 pub(crate) mod format;
+pub(crate) mod html;
 pub(crate) mod load;
 pub(crate) mod metric;
 pub(crate) mod pareto;

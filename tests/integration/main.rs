@@ -52,6 +52,7 @@ mod preparation;
 #[cfg(feature = "torch")]
 mod prune_points;
 mod readme;
+mod report;
 #[cfg(feature = "torch")]
 mod run;
 mod schedule;

@@ -100,7 +100,7 @@ pub(crate) fn prose(comparison: &Comparison) -> String {
 }
 
 /// What the numbers are: metric, weights, direction, point of training.
-fn caption(comparison: &Comparison) -> String {
+pub(crate) fn caption(comparison: &Comparison) -> String {
     let metric = &comparison.metric;
     let source = match (metric.log, comparison.split) {
         (Log::Eval, Split::Val) => format!("held-out, {} weights", comparison.weights),
