@@ -26,9 +26,9 @@ use crate::rundir::{RunDir, RunDirError, State, Status};
 /// Version of the data in a page.
 const FORMAT: u32 = 1;
 /// Bytes of all curves in a file.
-const CURVES: usize = 800 << 10;
+const CURVES: usize = 720 << 10;
 /// Bytes of all thumbnails in a file.
-const THUMBNAILS: usize = 900 << 10;
+const THUMBNAILS: usize = 800 << 10;
 
 /// Whether a page lies in a file or comes from a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

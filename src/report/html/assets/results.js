@@ -47,7 +47,7 @@ function meanOf({ mean: value, std }) {
     plusMinus(value, std));
 }
 
-// Whether it is drawn, how, and its name, which may break where it has an underscore.
+// Whether it is drawn, how, and its name.
 function variantCell(place, variant) {
   const drawn = page.shown.has(place);
   const button = element("button", {
@@ -62,10 +62,6 @@ function variantCell(place, variant) {
   return element("span", { class: "variant" }, button, element("span", {}, breakable(variant.label), dropped));
 }
 
-function breakable(text) {
-  return text.split(/(?<=[_/])/).flatMap((part, at) => (at ? [element("wbr", {}), part] : [part]));
-}
-
 function statesOf(runs) {
   return STATES.map((state) => [state, runs.filter((run) => run.state === state).length]).filter(([, some]) => some);
 }
@@ -76,5 +72,6 @@ function stateText(runs) {
 
 function stateBadges(runs) {
   const inexact = runs.some((run) => !run.exact) ? element("span", { class: "muted" }, " inexact") : "";
-  return [...statesOf(runs).flatMap(([state, some]) => [badge(state), some > 1 ? ` ${some} ` : " "]), inexact];
+  const parts = statesOf(runs).map(([state, some]) => element("span", { class: "together" }, badge(state), some > 1 ? ` ${some} ` : " "));
+  return [...parts, inexact];
 }

@@ -24,7 +24,7 @@ function drawTable(table) {
   replace(table.head, columns.map((column) => {
     const arrow = column.key === by ? (rising ? "▲" : "▼") : "↕";
     const button = element("button", { type: "button", class: "sort", "data-key": column.key, title: column.hint },
-      column.title, element("span", { class: "arrow", "aria-hidden": "true" }, arrow));
+      breakable(column.title), element("span", { class: "arrow", "aria-hidden": "true" }, arrow));
     button.addEventListener("click", () => sortBy(table, column));
     const classes = column.numeric ? "numeric" : null;
     return element("th", { scope: "col", class: classes, "aria-sort": column.key === by ? sorting : "none" }, button);
@@ -48,6 +48,11 @@ function sortBy(table, column) {
   if (table.by === column.key) table.rising = !table.rising;
   else Object.assign(table, { by: column.key, rising: true });
   drawTable(table);
+}
+
+// A name may break where it has an underscore or a slash.
+function breakable(text) {
+  return text.split(/(?<=[_/])/).flatMap((part, at) => (at ? [element("wbr", {}), part] : [part]));
 }
 
 // What is missing comes last, whichever way is sorted.
