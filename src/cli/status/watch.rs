@@ -123,7 +123,7 @@ impl Screen {
     fn show(&self, overview: &Overview, view: &View) -> Result<(), Failure> {
         let (width, height) = terminal::size().unwrap_or((terminal::width(), 24));
         let lines = picture(overview, view, (width, height.into()), terminal::in_color());
-        print(&format!("\x1b[H{}\x1b[K\x1b[J", lines.join("\x1b[K\r\n")))
+        print(&format!("\x1b[H{}\x1b[K\x1b[J", lines.join("\x1b[K\n")))
     }
 }
 
