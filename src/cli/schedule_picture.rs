@@ -45,7 +45,7 @@ const COLOURS: [Colour; 8] = [
 /// So that lines which lie on each other are seen, and print without colour.
 const DASHES: [&[f32]; 4] = [&[], &[16.0, 9.0], &[3.0, 8.0], &[18.0, 7.0, 3.0, 7.0]];
 
-const WIDTH: f32 = 1900.0;
+const WIDTH: f32 = 1920.0;
 const MARGIN: f32 = 40.0;
 const PANEL: Point = [500.0, 420.0];
 /// Left of a panel, for the words of its axis.

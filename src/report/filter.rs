@@ -3,15 +3,13 @@
 //! In: what was loaded and the settings asked for. Out: the same with the others taken away.
 
 use std::collections::BTreeSet;
-use std::str::FromStr;
 
 use serde_json::Value;
 
 use super::error::CompareError;
 use super::load::{Loaded, VariantRuns};
 use super::varying::compact;
-use crate::config;
-use crate::config::keys;
+use crate::config::{self, Problems, keys};
 
 /// The key that names a run and not a variant.
 const SEED: &str = "training.seed";
@@ -25,12 +23,13 @@ pub(crate) struct Filter {
     value: Value,
 }
 
-impl FromStr for Filter {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        let (key, value) = config::setting("--where", word)
-            .map_err(|problems| problems.to_string().trim_start_matches("error: ").to_owned())?;
+impl Filter {
+    /// Reads `KEY=VALUE`, the value written as with `-s`.
+    ///
+    /// # Errors
+    /// There is no such key, or it does not take the value.
+    pub(crate) fn parse(word: &str) -> Result<Self, Problems> {
+        let (key, value) = config::setting("--where", word)?;
         Ok(Self { key, value })
     }
 }
@@ -111,15 +110,11 @@ mod tests {
 
     fn tree() -> Tree {
         let tree = Tree::new();
-        let edits: [(&str, fn(&mut Config)); 3] = [
-            ("a-1", |config| config.model.dropout = 0.1),
-            ("b-2", |_| {}),
-            ("c-3", |config| config.diffusion.noise_schedule = NoiseSchedule::Cosine),
-        ];
-        for (name, edit) in edits {
-            for seed in 0..2 {
-                tree.run(name, seed).config(edit).done(200);
-            }
+        for seed in 0..2 {
+            tree.run("a-1", seed).config(|config| config.model.dropout = 0.1).done(200);
+            tree.run("b-2", seed).config(|_| {}).done(200);
+            let cosine = |config: &mut Config| config.diffusion.noise_schedule = NoiseSchedule::Cosine;
+            tree.run("c-3", seed).config(cosine).done(200);
         }
         tree
     }
@@ -127,7 +122,7 @@ mod tests {
     fn kept(words: &[&str]) -> Result<Vec<String>, CompareError> {
         let tree = tree();
         let mut loaded = load(&[tree.experiment().path().to_path_buf()], Log::Eval).unwrap();
-        let filters: Vec<Filter> = words.iter().map(|word| word.parse().unwrap()).collect();
+        let filters: Vec<Filter> = words.iter().map(|word| Filter::parse(word).unwrap()).collect();
         keep(&mut loaded, &filters)?;
         Ok(loaded
             .variants

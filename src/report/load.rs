@@ -115,7 +115,7 @@ pub(crate) fn load(folders: &[PathBuf], log: Log) -> Result<Loaded, RunDirError>
             (true, true) => format!("{name}/"),
             (true, false) => format!("{}/", experiment.path().display()),
         };
-        Reader { experiment, scope, prefix, log, loaded: &mut loaded }.read();
+        Reader { experiment, scope, prefix, log }.read(&mut loaded);
     }
     Ok(loaded)
 }

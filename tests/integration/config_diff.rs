@@ -30,7 +30,7 @@ A  a.toml
 B  b.json
 
 configuration    A      set in    B      set in
-name             \"a\"    derived   \"b\"    derived          not part of the variant
+name             \"a\"    a.toml    \"b\"    b.json           not part of the variant
 description      \"one\"  a.toml:1  \"two\"  b.json           not part of the variant
 model.dropout    0.1    a.toml:2  0.0    default.toml:NN
 training.steps   5      a.toml:3  -

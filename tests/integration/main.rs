@@ -1,6 +1,7 @@
 //! One integration-test binary: each one links libtorch.
 
 mod bombs;
+mod compare;
 mod config;
 mod config_diff;
 mod corruption;

@@ -25,12 +25,12 @@ pub(super) struct Look {
     pub(super) color: bool,
 }
 
-/// One line a run; curve and error only where there is one.
+/// One line a run; curve, speed, time left and error only where there is one.
 pub(super) fn table(rows: &[Row], look: Look) -> String {
-    let trend = look.width >= ROOM_FOR_TREND && rows.iter().any(|row| !row.trend.is_empty());
-    let error = rows.iter().any(|row| row.error.is_some());
-    let shown = |place: usize| (place != TREND || trend) && (place != ERROR || error);
-    let chosen: Vec<usize> = (0..HEADER.len()).filter(|place| shown(*place)).collect();
+    let rows: Vec<[String; 9]> = rows.iter().map(cells).collect();
+    let told = |place: usize| place < TREND || rows.iter().any(|cells| !cells[place].is_empty());
+    let fits = |place: usize| place != TREND || look.width >= ROOM_FOR_TREND;
+    let chosen: Vec<usize> = (0..HEADER.len()).filter(|place| told(*place) && fits(*place)).collect();
     let line = LineStyle::none().fill('─').junction('─');
     let mut table = Table::new();
     table
@@ -38,8 +38,7 @@ pub(super) fn table(rows: &[Row], look: Look) -> String {
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(chosen.iter().map(|place| HEADER[*place]))
         .set_width(look.width);
-    for row in rows {
-        let cells = cells(row);
+    for cells in &rows {
         table.add_row(chosen.iter().map(|place| cells[*place].clone()));
     }
     for (place, column) in chosen.iter().zip(table.column_iter_mut()) {

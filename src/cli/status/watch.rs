@@ -14,7 +14,7 @@ use signal_hook::flag;
 
 use super::row::Row;
 use super::table::{Look, progress, speed};
-use super::{Args, Overview, counts, json, read, refresh_summaries, render, text};
+use super::{Overview, View, counts, json, read, refresh_summaries, render, text};
 use crate::cli::failure::Failure;
 use crate::cli::output::print;
 use crate::cli::terminal;
@@ -26,6 +26,8 @@ use crate::rundir::State;
 const TICK: Duration = Duration::from_millis(50);
 /// What a table takes besides its rows: heading, its line, a blank line, counts, and the hint below.
 const FRAME: usize = 6;
+/// Of what could not be read, so much is told while the picture moves; all of it in the end.
+const NOTES: usize = 2;
 
 /// What signals have asked for.
 struct Asked {
@@ -61,19 +63,19 @@ impl Asked {
 }
 
 /// Shows an overview, and what becomes of it.
-pub(super) fn watch(args: &Args, refresh: Duration, first: Overview) -> Result<(), Failure> {
+pub(super) fn watch(view: &View, refresh: Duration, first: Overview) -> Result<(), Failure> {
     let asked = Asked::listen()?;
-    let on_screen = io::stdout().is_terminal() && !args.json;
+    let on_screen = io::stdout().is_terminal() && !view.json;
     let last = if on_screen {
         let screen = Screen::open()?;
-        let last = follow(args, refresh, first, &asked, |overview| screen.show(overview, args))?;
+        let last = follow(view, refresh, first, &asked, |overview| screen.show(overview, view))?;
         drop(screen);
-        print(&render(&last, args)?)?;
+        print(&render(&last, view)?)?;
         last
     } else {
         let mut said = Said::default();
-        let last = follow(args, refresh, first, &asked, |overview| said.changes(overview, args))?;
-        if !args.json {
+        let last = follow(view, refresh, first, &asked, |overview| said.changes(overview, view))?;
+        if !view.json {
             print(&format!("{}\n", counts(&last.counts)))?;
         }
         last
@@ -84,7 +86,7 @@ pub(super) fn watch(args: &Args, refresh: Duration, first: Overview) -> Result<(
 
 /// Looks again and again, and returns what was seen last.
 fn follow(
-    args: &Args,
+    view: &View,
     refresh: Duration,
     mut overview: Overview,
     asked: &Asked,
@@ -100,7 +102,7 @@ fn follow(
             return Ok(overview);
         }
         // Also when all is over: it may have ended since the last look.
-        overview = read(&args.folder)?;
+        overview = read(&view.folder)?;
         if over {
             show(&overview)?;
             return Ok(overview);
@@ -118,19 +120,30 @@ impl Screen {
     }
 
     /// Writes each line over the old one and clears what is left of it: nothing flickers.
-    fn show(&self, overview: &Overview, args: &Args) -> Result<(), Failure> {
+    fn show(&self, overview: &Overview, view: &View) -> Result<(), Failure> {
         let (width, height) = terminal::size().unwrap_or((terminal::width(), 24));
-        let look = Look { width, color: terminal::in_color() };
-        let height = usize::from(height);
-        let (shown, hidden) = fitting(&overview.runs, height.saturating_sub(FRAME + overview.notes.len()));
-        let mut picture = text(overview, &args.folder, &shown, look);
-        if hidden > 0 {
-            picture.push_str(&format!("{hidden} more are not shown: the window is too low\n"));
-        }
-        picture.push_str("Ctrl-C ends the watch, not the runs\n");
-        let lines: Vec<&str> = picture.lines().take(height).collect();
-        print(&format!("\x1b[H{}\x1b[K\x1b[J", lines.join("\x1b[K\r\n")))
+        let lines = picture(overview, view, (width, height.into()), terminal::in_color());
+        print(&format!("\x1b[H{}\x1b[K\x1b[J", lines.join("\x1b[K\n")))
     }
+}
+
+/// What fits in a window of so many columns and rows.
+fn picture(overview: &Overview, view: &View, (width, height): (u16, usize), color: bool) -> Vec<String> {
+    let mut below: Vec<String> =
+        overview.notes.iter().take(NOTES).map(|note| format!("note: {note}")).collect();
+    if let more @ 1.. = overview.notes.len() - below.len() {
+        below.push(format!("{more} more notes"));
+    }
+    let (shown, hidden) = fitting(&overview.runs, height.saturating_sub(FRAME + below.len()));
+    if hidden > 0 {
+        below.push(format!("{hidden} more are not shown: the window is too low"));
+    }
+    below.push("Ctrl-C ends the watch, not the runs".to_owned());
+    let table =
+        text(&Overview { notes: vec![], ..overview.clone() }, &view.folder, &shown, Look { width, color });
+    // A line that is too long would take two, and push the first ones out.
+    let cut = |line: String| printable(&line).chars().take(width.into()).collect::<String>();
+    table.lines().map(str::to_owned).chain(below.into_iter().map(cut)).take(height).collect()
 }
 
 impl Drop for Screen {
@@ -166,8 +179,8 @@ struct Said {
 }
 
 impl Said {
-    fn changes(&mut self, overview: &Overview, args: &Args) -> Result<(), Failure> {
-        if args.json {
+    fn changes(&mut self, overview: &Overview, view: &View) -> Result<(), Failure> {
+        if view.json {
             let document = json(overview, true)?;
             if document != self.document {
                 print(&document)?;

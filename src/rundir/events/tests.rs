@@ -211,7 +211,7 @@ fn settings_are_those_of_the_identity() {
     let value = |key: &str| settings.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
     assert_eq!(value("training.learning_rate"), Some(vec![(2, Value::Double(2e-4))]));
     assert_eq!(value("diffusion.noise_schedule"), Some(vec![(3, Value::Bytes(b"linear".to_vec()))]));
-    assert_eq!(value("model.channel_multipliers"), Some(vec![(3, Value::Bytes(b"[1,2,2]".to_vec()))]));
+    assert_eq!(value("model.channel_multipliers"), Some(vec![(3, Value::Bytes(b"[1,2,4]".to_vec()))]));
     assert_eq!(value("model.mid_attention"), Some(vec![(4, Value::Integer(1))]));
     assert!(value("runtime.device").is_none() && value("training.seed").is_none());
     assert_eq!(text(one(&info, 4)), "wide-1f3a9c02", "the seeds of a variant are one group");
