@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::metric::Goal;
+use super::metric::{Log, Metric};
 use super::row::{Choice, Row, Seed};
 use super::stats::Summary;
 
@@ -18,8 +18,9 @@ pub(super) fn best(
     selection: Option<&[Option<Summary>]>,
     keys: &[String],
     over: usize,
-    goal: Goal,
+    metric: &Metric,
 ) -> (Vec<Row>, Vec<String>) {
+    let goal = metric.goal;
     let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (at, row) in rows.iter().enumerate() {
         groups.entry(others(row, over)).or_default().push(at);
@@ -37,7 +38,14 @@ pub(super) fn best(
         let value = rows[at].overrides[over].clone();
         chosen.insert(at, Choice { value, mean: best.map(|(_, mean)| mean), among: group.len() });
     }
-    let notes = notes(&rows, &chosen, &keys[over]);
+    let mut notes = notes(&rows, &chosen, &keys[over], metric.log);
+    if selection.is_none() && metric.log == Log::Eval {
+        notes.push(
+            "the choice and the comparison are on the same images, which flatters both; --split test compares on \
+             images that no choice has seen"
+                .to_owned(),
+        );
+    }
     let kept = rows.into_iter().enumerate().filter_map(|(at, row)| {
         let choice = chosen.remove(&at)?;
         Some(Row { choice: Some(choice), ..row })
@@ -54,7 +62,7 @@ fn others(row: &Row, over: usize) -> String {
 }
 
 /// What became of the runs that no row shows.
-fn notes(rows: &[Row], chosen: &BTreeMap<usize, Choice>, key: &str) -> Vec<String> {
+fn notes(rows: &[Row], chosen: &BTreeMap<usize, Choice>, key: &str, log: Log) -> Vec<String> {
     if chosen.values().all(|choice| choice.among == 1) {
         return vec![format!("{key} takes one value in every variant, so that there was nothing to choose")];
     }
@@ -64,8 +72,9 @@ fn notes(rows: &[Row], chosen: &BTreeMap<usize, Choice>, key: &str) -> Vec<Strin
     let failed = count(&|seed| seed.found && seed.state.is_failure());
     let missing = count(&|seed| !seed.found);
     let mut notes = vec![format!(
-        "each row is the best over {key} by its mean on val; {} variants of {} runs gave way, of which {failed} \
+        "each row is the best over {key} by its mean on {}; {} variants of {} runs gave way, of which {failed} \
          failed or diverged and {missing} are missing",
+        if log == Log::Eval { "val" } else { "training batches" },
         given_way().count(),
         runs().count(),
     )];
@@ -88,6 +97,10 @@ mod tests {
         Row { overrides: vec![Some(json!(target)), Some(json!(rate))], ..fixture::row(variant, values) }
     }
 
+    fn metric() -> Metric {
+        "denoise_score".parse().unwrap()
+    }
+
     fn keys() -> Vec<String> {
         ["diffusion.prediction_type", "training.learning_rate"].map(str::to_owned).into()
     }
@@ -100,7 +113,7 @@ mod tests {
             row("c", "v", 1e-3, &[0.1, 0.2]),
             row("d", "v", 1e-4, &[0.1, 0.2]),
         ];
-        let (rows, notes) = best(rows, None, &keys(), 1, Goal::Min);
+        let (rows, notes) = best(rows, None, &keys(), 1, &metric());
         let found: Vec<(&str, Choice)> =
             rows.iter().map(|row| (row.variant.as_str(), row.choice.clone().unwrap())).collect();
         let choice = |value: f64, mean| Choice { value: Some(json!(value)), mean: Some(mean), among: 2 };
@@ -113,7 +126,7 @@ mod tests {
     fn a_choice_on_another_split_does_not_look_at_the_values_shown() {
         let rows = vec![row("a", "v", 1e-3, &[0.1]), row("b", "v", 1e-4, &[0.2])];
         let selection = [Summary::of(&[0.9]), Summary::of(&[0.8])];
-        let (rows, _) = best(rows, Some(&selection), &keys(), 1, Goal::Min);
+        let (rows, _) = best(rows, Some(&selection), &keys(), 1, &metric());
         assert_eq!((rows[0].variant.as_str(), rows[0].summary.unwrap().mean), ("b", 0.2));
         assert_eq!(rows[0].choice.as_ref().unwrap().mean, Some(0.8));
     }
@@ -124,12 +137,13 @@ mod tests {
         failed.seeds[1].point = Err(Gap::Failed);
         failed.seeds[1].state = crate::rundir::State::Diverged;
         let rows = vec![row("a", "v", 1e-3, &[0.1, 0.1]), failed];
-        let (rows, notes) = best(rows, None, &keys(), 1, Goal::Min);
+        let (rows, notes) = best(rows, None, &keys(), 1, &metric());
         assert_eq!(rows.len(), 1);
         assert!(
             notes[0].contains("1 variants of 2 runs gave way, of which 1 failed or diverged"),
             "{notes:?}"
         );
         assert!(notes[1].contains("different numbers of seeds"), "{notes:?}");
+        assert!(notes[2].contains("--split test compares on images that no choice has seen"), "{notes:?}");
     }
 }

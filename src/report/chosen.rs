@@ -3,8 +3,8 @@
 //! In: the metric at every step of every run, and the asked point of training. Out: one [`Point`] a run, or why
 //! there is none.
 
-use super::cost::Meter;
 use super::load::{Loaded, RunRow, VariantRuns};
+use super::meter::Meter;
 use super::pick::{self, Gap, Picked, Point};
 use super::point::{At, Budget};
 use super::query::Query;

@@ -10,6 +10,7 @@ use super::group;
 use super::keys;
 use super::load::{Loaded, VariantRuns};
 use super::metric::Metric;
+use super::notes;
 use super::pick::{Gap, Point};
 use super::point::{At, Weights};
 pub(crate) use super::query::Query;
@@ -83,14 +84,14 @@ pub(crate) fn compare(loaded: &Loaded, query: &Query) -> Result<Comparison, Comp
     trust::check_settings(loaded, &rows, &query.metric)?;
     let incomparable = trust::incomparable_losses(loaded, &query.metric);
     refuse_conclusions(query, incomparable.as_deref())?;
-    let mut notes = trust::notes(loaded, &rows, query);
+    let mut notes = notes::notes(loaded, &rows, query);
     let best_over = match &query.best_over {
         None => None,
         Some(typed) => {
             let key = keys::find("--best-over", typed, keys.iter().map(String::as_str))?.to_owned();
             let over = keys.iter().position(|known| *known == key).expect("the key was found among these");
             let selection = chosen::selection(loaded, query, at, &sourced).map(|chosen| summaries(&chosen));
-            let (best, more) = best::best(rows, selection.as_deref(), &keys, over, query.metric.goal);
+            let (best, more) = best::best(rows, selection.as_deref(), &keys, over, &query.metric);
             rows = best;
             notes.extend(more);
             Some(key)

@@ -19,6 +19,8 @@ use crate::rundir::RunDir;
 const FORMAT: u32 = 1;
 /// Settings are a few lines.
 const SETTINGS_LIMIT: u64 = 64 << 10;
+/// A row for every step and average of a long run.
+const ROWS_LIMIT: u64 = 8 << 20;
 /// Above the number of ways anybody evaluates one run.
 const MAX_EVALUATIONS: usize = 256;
 
@@ -179,7 +181,11 @@ fn one(path: &Path, split: &str) -> Result<Option<Evaluation>, String> {
     if settings.split != split {
         return Ok(None);
     }
-    let series = Series::read(&path.with_extension("csv")).map_err(|error| error.to_string())?;
+    let rows = path.with_extension("csv");
+    if std::fs::symlink_metadata(&rows).is_ok_and(|found| found.len() > ROWS_LIMIT) {
+        return Err(format!("its rows take more than {} MiB", ROWS_LIMIT >> 20));
+    }
+    let series = Series::read(&rows).map_err(|error| error.to_string())?;
     if series.bad_rows > 0 || series.torn {
         return Err("its rows are damaged; `ablate eval` measures them again".to_owned());
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::cost::Unit;
 use super::format::number;
+use super::meter::Unit;
 use super::query::Split;
 
 /// Why a run has no value.

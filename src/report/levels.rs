@@ -11,6 +11,9 @@ use csv::{ByteRecord, ReaderBuilder};
 
 use super::series;
 
+/// Above what a run of a million steps evaluates.
+const MAX_ROWS: usize = 1 << 20;
+
 /// Points `(log-SNR, mean squared error of ε)`, rising.
 pub(super) type Curve = Vec<(f64, f64)>;
 
@@ -38,11 +41,13 @@ impl Levels {
         let column = |name: &str| header.iter().position(|column| column == name.as_bytes());
         let names = ["step", "weights", "log_snr", "eps_mse"].map(column);
         let [Some(step), Some(weights), Some(log_snr), Some(eps_mse)] = names else { return levels };
-        let mut record = ByteRecord::new();
+        let (mut record, mut rows) = (ByteRecord::new(), 0);
         loop {
             match reader.read_byte_record(&mut record) {
                 Ok(false) => break,
+                Ok(true) if rows == MAX_ROWS => levels.bad_rows += 1,
                 Ok(true) => {
+                    rows += 1;
                     let point = || {
                         let step: u64 = number(&record, step)?;
                         let (x, y): (f64, f64) = (number(&record, log_snr)?, number(&record, eps_mse)?);

@@ -31,6 +31,8 @@ mod gaps;
 mod group;
 mod keys;
 mod levels;
+mod meter;
+mod notes;
 mod pick;
 mod provenance;
 mod read;

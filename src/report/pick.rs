@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use super::cost::Meter;
 pub(crate) use super::gap::Gap;
 use super::load::RunRow;
+use super::meter::Meter;
 use super::metric::{Goal, Metric};
 use super::point::{At, Budget, Weights};
 use super::series::{Series, SeriesRow};
@@ -160,6 +160,7 @@ pub(crate) fn within(
 mod tests {
     use super::*;
     use crate::report::fixture::run_with;
+    use crate::report::meter::Unit;
 
     fn metric(text: &str) -> Metric {
         text.parse().unwrap()
@@ -226,5 +227,19 @@ mod tests {
         assert_eq!(common_step([a.as_slice(), b.as_slice()].into_iter()), Some(2));
         assert_eq!(common_step([a.as_slice(), c.as_slice()].into_iter()), None);
         assert_eq!(common_step(std::iter::empty::<&[Point]>()), None);
+    }
+
+    #[test]
+    fn a_budget_reads_the_last_row_it_pays_for() {
+        let points = points(&run_with(0, ROWS), &metric("denoise_score"), &Weights::FirstEma).unwrap();
+        let meter = Meter::PerStep(8.0);
+        let within = |amount| {
+            let budget = Budget { unit: Unit::Images, amount };
+            within(&points, budget, Some(&meter), 200).map(|point| (point.step, point.spent))
+        };
+        assert_eq!(within(1600.0), Ok((200, Some(1600.0))));
+        assert_eq!(within(1599.0), Ok((100, Some(800.0))));
+        assert_eq!(within(700.0), Err(Gap::BeyondBudget { unit: Unit::Images, first: 800.0 }));
+        assert_eq!(within(1601.0), Err(Gap::ShortOfBudget { unit: Unit::Images, spent: 1600.0 }));
     }
 }

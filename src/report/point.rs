@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::cost::Unit;
+use super::meter::Unit;
 use crate::rundir::csv_log::float;
 
 /// Why a word is neither.

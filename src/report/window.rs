@@ -3,14 +3,18 @@
 //! In: each run's `levels.csv`. Out: the metric at every step of every run, taken over the intersection of what
 //! the schedules cover, or a refusal where too little of the weight is left.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::error::CompareError;
-use super::levels::Levels;
+use super::levels::{Curve, Levels};
 use super::load::Loaded;
 use super::metric::Metric;
 use super::pick::{Gap, Picked, Point};
+use super::point::Weights;
 use super::source::Source;
+use super::verdict::list;
 use crate::diffusion::curve::{self, WINDOW};
 
 /// Least share of the score's weight that a window must hold.
@@ -29,20 +33,23 @@ pub(crate) struct Covered {
 
 /// One run's curves with the images behind them.
 struct Measured {
-    curves: Vec<(u64, super::levels::Curve)>,
+    curves: Vec<(u64, Curve)>,
     images: Vec<(u64, Option<u64>)>,
 }
+
+/// What one run gave, and what is wrong with its file.
+type Outcome = (Result<Measured, Gap>, Option<String>);
 
 /// The metric over the common window, per variant and run.
 pub(super) fn points(
     loaded: &Loaded,
     sources: &[Vec<Option<Source<'_>>>],
     metric: &Metric,
-    weights: &super::point::Weights,
+    weights: &Weights,
     notes: &mut Vec<String>,
 ) -> Result<(Vec<Vec<Picked>>, Option<Covered>), CompareError> {
     use rayon::prelude::*;
-    let measured: Vec<Vec<(Result<Measured, Gap>, Option<String>)>> = sources
+    let measured: Vec<Vec<Outcome>> = sources
         .par_iter()
         .map(|runs| runs.iter().map(|source| measure(source.as_ref(), weights)).collect())
         .collect();
@@ -59,10 +66,7 @@ pub(super) fn points(
     Ok((picked.collect(), Some(covered)))
 }
 
-fn measure(
-    source: Option<&Source<'_>>,
-    weights: &super::point::Weights,
-) -> (Result<Measured, Gap>, Option<String>) {
+fn measure(source: Option<&Source<'_>>, weights: &Weights) -> Outcome {
     let Some(source) = source else { return (Err(Gap::Missing), None) };
     let images = match source.images(weights) {
         Ok(images) => images,
@@ -112,7 +116,7 @@ impl Measured {
 /// What all runs that were measured cover; `None` where none was.
 fn intersection(
     loaded: &Loaded,
-    measured: &[Vec<(Result<Measured, Gap>, Option<String>)>],
+    measured: &[Vec<Outcome>],
     metric: &Metric,
 ) -> Result<Option<Covered>, CompareError> {
     let (mut low, mut high) = ((WINDOW.0, None), (WINDOW.1, None));
@@ -134,8 +138,7 @@ fn intersection(
     }
     let mass = curve::mass_within((low.0, high.0));
     if mass < LEAST_MASS {
-        let limits =
-            [low.1, high.1].into_iter().flatten().cloned().collect::<std::collections::BTreeSet<_>>();
+        let limits = [low.1, high.1].into_iter().flatten().cloned().collect::<BTreeSet<_>>();
         let limits: Vec<String> = limits.into_iter().collect();
         return Err(CompareError::SettingsDiffer {
             metric: metric.to_string(),
@@ -146,7 +149,7 @@ fn intersection(
                 low.0,
                 100.0 * mass,
                 100.0 * LEAST_MASS,
-                super::verdict::list(&limits),
+                list(&limits),
             ),
         });
     }

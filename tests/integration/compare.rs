@@ -304,7 +304,7 @@ fn a_window_that_holds_too_little_of_the_weight_is_refused() {
 #[test]
 fn failed_and_missing_runs_are_counted_in_every_mode() {
     let place = sweep();
-    place.write("runs/x/cosine_d0_r1-101/seed-2/status.json", status_like(&place, "diverged"));
+    place.write("runs/x/cosine_d0_r1-101/seed-2/status.json", status_like("diverged"));
     fs::remove_file(place.path("runs/x/linear_d0_r0-000/seed-1/eval.csv")).unwrap();
     let row = |arguments: &[&str], name: &str| {
         let document = json(&place, arguments);
@@ -342,7 +342,7 @@ fn ten_thousand_runs_are_compared_in_under_two_seconds() {
     for step in 1..=200 {
         writeln!(metrics, "{},1,{},0.5,0.1,0.2,0.3,0.4,1,0.001,0.99", step * 10, step * 80).unwrap();
     }
-    let status = status_like(&place, "done");
+    let status = status_like("done");
     let provenance = include_str!("../data/runs/a-first-slice/golden/cosine-e3d0bad9/seed-0/provenance.json");
     // One file under many names: its bytes are not what is measured.
     place.write("metrics.csv", &metrics);

@@ -1,6 +1,6 @@
 """Holds `compare --format json` to what pandas and scipy make of the same CSVs, within 1e-9.
 
-usage: check.py PROGRAM [TREE PROGRAM_THAT_TRAINS]
+usage: check.py PROGRAM [TREE]    a TREE of the experiment below is copied and not trained
 """
 
 import json
@@ -180,9 +180,12 @@ class Tree:
         self.settings = {run.variant: run.settings for run in runs}
 
     def values(self, metric="denoise_score", pick=None):
-        """{variant: {seed: value}}; `pick` names the step of a run, or none where it has none."""
+        """{variant: {seed: value}}; `pick` names the step of a run, or none where it has none.
+
+        A run that failed has no last value, and counts at a step or within a budget that it reached.
+        """
         values = {variant: {} for variant in self.settings}
-        for run in self.runs:
+        for run in self.runs + (self.failed if pick else []):
             step = pick(run) if pick else run.rows.index[-1]
             if step is not None:
                 values[run.variant][run.seed] = float(run.rows.loc[step, metric])
@@ -360,7 +363,7 @@ def check_budgets(program, folder, tree):
     check(all(seed["spent"] == images for row in document["rows"] for seed in row["seeds"] if seed["value"]), "spent")
 
     # As long as the fastest run took in all: the others are somewhere on their way.
-    budget = min(run.seconds_at(run.timing["step"].iloc[-1]) for run in tree.runs)
+    budget = min(run.seconds_at(run.timing["step"].iloc[-1]) for run in tree.runs + tree.failed)
 
     def within(run):
         steps = [step for step in run.rows.index if run.seconds_at(step) <= budget]
