@@ -19,6 +19,7 @@ use super::settings::{Difference, differences};
 use crate::guard::printable;
 use crate::report::load::{self, Loaded, RunRow, VariantRuns};
 use crate::report::metric::Log;
+use crate::report::progress::Progress;
 use crate::report::varying::{columns, compact, titles};
 use crate::rundir::status::timestamp;
 use crate::rundir::{RunDir, RunDirError, State, Status};
@@ -269,14 +270,8 @@ fn described(
 /// A run as `status` shows it.
 fn progress(variant: &VariantRuns, run: &RunRow) -> Run {
     let status = Status::read(&run.dir).ok().flatten();
-    let steps = variant.config.as_ref().and_then(|config| config.training.steps);
-    let total_steps = status.as_ref().map(|s| s.total_steps).filter(|&n| n > 0).or(steps).unwrap_or(0);
-    let running = run.state == State::Running;
-    let images_per_second = status.as_ref().and_then(|s| s.images_per_second).filter(|_| running);
-    let seconds_left = images_per_second.filter(|&speed| speed > 0.0).and_then(|speed| {
-        let batch_size = variant.config.as_ref()?.training.batch_size as f64;
-        Some(total_steps.saturating_sub(run.step) as f64 * batch_size / speed)
-    });
+    let Progress { total_steps, images_per_second, seconds_left } =
+        Progress::of(variant, run, status.as_ref());
     Run {
         seed: run.seed,
         state: run.state,
