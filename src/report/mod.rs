@@ -18,6 +18,7 @@ pub(crate) mod load;
 pub(crate) mod metric;
 pub(crate) mod pareto;
 pub(crate) mod point;
+pub(crate) mod progress;
 pub(crate) mod query;
 pub(crate) mod row;
 pub(crate) mod summary;

@@ -1,34 +1,27 @@
-//! Everything a page shows, as plain data.
+//! Everything a page shows, as plain data: what its scripts read.
 //!
-//! In: folders. Out: a [`Report`], and from it the [`Document`] that the scripts of the page read. Texts are printable
-//! here already, so that a copy of them into a terminal is harmless too.
+//! In: variants with their runs. Out: the parts of a [`Document`]. Texts are printable here already, so that a copy of
+//! them into a terminal is harmless too.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use chrono::Utc;
 use serde::Serialize;
 
-use super::comparisons::{Costs, Ranking, all_costs, rankings};
-use super::curves::{self, CurveName, VariantCurves};
-use super::failures::{Failure, failures};
+use super::comparisons::{Costs, Ranking};
+use super::curves::{CurveName, VariantCurves};
+use super::failures::Failure;
 use super::page::data_json;
-use super::samples::{Samples, samples};
-use super::schedules::{Drawn, schedules};
-use super::settings::{Difference, differences};
+use super::samples::Samples;
+use super::schedules::Drawn;
+use super::settings::Difference;
 use crate::guard::printable;
-use crate::report::load::{self, Loaded, RunRow, VariantRuns};
-use crate::report::metric::Log;
-use crate::report::varying::{columns, compact, titles};
-use crate::rundir::status::timestamp;
-use crate::rundir::{RunDir, RunDirError, State, Status};
+use crate::report::load::{RunRow, VariantRuns};
+use crate::report::progress::Progress;
+use crate::report::varying::compact;
+use crate::rundir::{State, Status};
 
 /// Version of the data in a page.
-const FORMAT: u32 = 1;
-/// Bytes of all curves in a file.
-const CURVES: usize = 720 << 10;
-/// Bytes of all thumbnails in a file.
-const THUMBNAILS: usize = 800 << 10;
+pub(super) const FORMAT: u32 = 1;
 
 /// Whether a page lies in a file or comes from a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,48 +32,42 @@ pub(crate) enum Target {
     Live,
 }
 
-/// What was read for a page.
-#[derive(Debug)]
-pub(crate) struct Report {
-    title: String,
-    eval: Loaded,
-    training: Loaded,
-}
-
 /// What a page shows.
 #[derive(Debug, Serialize)]
 pub(crate) struct Document {
-    format: u32,
-    title: String,
-    program: &'static str,
+    pub(super) format: u32,
+    pub(super) title: String,
+    pub(super) program: &'static str,
     /// When the folders were read, RFC 3339, UTC.
-    generated: String,
-    live: bool,
+    pub(super) generated: String,
+    pub(super) live: bool,
     /// Runs by state.
-    counts: BTreeMap<&'static str, usize>,
+    pub(super) counts: BTreeMap<&'static str, usize>,
     /// The keys that vary.
-    keys: Vec<VaryingKey>,
+    pub(super) keys: Vec<VaryingKey>,
     /// In the plan's order; everything else names them by place.
-    variants: Vec<Variant>,
-    rankings: Vec<Ranking>,
-    curve_names: Vec<CurveName>,
+    pub(super) variants: Vec<Variant>,
+    pub(super) rankings: Vec<Ranking>,
+    pub(super) curve_names: Vec<CurveName>,
     /// Empty in a live page.
-    curves: Vec<VariantCurves>,
-    samples: Samples,
-    schedules: Vec<Drawn>,
-    failures: Vec<Failure>,
+    pub(super) curves: Vec<VariantCurves>,
+    pub(super) samples: Samples,
+    pub(super) schedules: Vec<Drawn>,
+    pub(super) failures: Vec<Failure>,
     /// What could not be read or was left out, one sentence each.
-    notes: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
+/// A key that varies.
 #[derive(Debug, Serialize)]
-struct VaryingKey {
-    key: String,
-    title: String,
+pub(super) struct VaryingKey {
+    pub(super) key: String,
+    pub(super) title: String,
 }
 
+/// One variant.
 #[derive(Debug, Serialize)]
-struct Variant {
+pub(super) struct Variant {
     /// What requests name it by.
     key: String,
     label: String,
@@ -115,102 +102,6 @@ pub(super) fn key_of(label: &str) -> String {
     blake3::hash(label.as_bytes()).to_hex()[..16].to_owned()
 }
 
-impl Report {
-    /// Reads every run below `folders`. A folder that is not there is an error; whatever else is wrong is noted.
-    pub(crate) fn read(folders: &[PathBuf]) -> Result<Report, RunDirError> {
-        let eval = load::load(folders, Log::Eval)?;
-        let training = load::load(folders, Log::Metrics)?;
-        Ok(Report { title: title(folders, &eval), eval, training })
-    }
-
-    /// Whether there is no run.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.eval.variants.is_empty()
-    }
-
-    /// What could not be read.
-    pub(crate) fn notes(&self) -> impl Iterator<Item = &String> {
-        let new = |note: &&String| !self.eval.notes.contains(note);
-        self.eval.notes.iter().chain(self.training.notes.iter().filter(new))
-    }
-
-    /// Every run by its variant's key.
-    pub(crate) fn runs(&self) -> impl Iterator<Item = (String, u64, &RunDir)> {
-        self.eval.variants.iter().flat_map(|variant| {
-            let key = key_of(&variant.label);
-            variant.runs.iter().map(move |run| (key.clone(), run.seed, &run.dir))
-        })
-    }
-
-    /// The curves that a live page asks for.
-    pub(crate) fn curves(&self) -> Vec<VariantCurves> {
-        let names = curves::names(&self.eval, &self.training);
-        let all: Vec<usize> = (0..self.eval.variants.len()).collect();
-        // As much for each variant as a file has for all of a few.
-        let budget = CURVES.max(self.eval.variants.len() * (CURVES / 8));
-        curves::curves(&self.eval, &self.training, &all, &names, budget)
-    }
-
-    /// What a page for `target` shows.
-    pub(crate) fn document(&self, target: Target) -> Document {
-        let (eval, training) = (&self.eval, &self.training);
-        let mut notes: Vec<String> = self.notes().map(|note| printable(note)).collect();
-        let rankings = rankings(eval, training);
-        let curve_names = curves::names(eval, training);
-        let curves = match target {
-            Target::Live => Vec::new(),
-            Target::File => {
-                let order = rankings.first().map(Ranking::order).filter(|order| !order.is_empty());
-                let order = order.unwrap_or_else(|| (0..eval.variants.len()).collect());
-                let curves = curves::curves(eval, training, &order, &curve_names, CURVES);
-                if curves.len() < eval.variants.len() {
-                    notes.push(format!(
-                        "to stay small, this file has the curves of the best {} of {} variants",
-                        curves.len(),
-                        eval.variants.len()
-                    ));
-                }
-                curves
-            }
-        };
-        let samples = samples(eval, target, THUMBNAILS);
-        notes.extend(samples.notes.iter().cloned());
-        let keys = columns(eval);
-        let mut counts = BTreeMap::new();
-        for run in curves::runs(eval) {
-            *counts.entry(run.state.name()).or_default() += 1;
-        }
-        let differences = differences(eval);
-        Document {
-            format: FORMAT,
-            title: self.title.clone(),
-            program: concat!("ablate ", env!("CARGO_PKG_VERSION")),
-            generated: timestamp(Utc::now()),
-            live: target == Target::Live,
-            counts,
-            variants: eval
-                .variants
-                .iter()
-                .zip(differences)
-                .zip(all_costs(eval))
-                .map(|((variant, differences), costs)| described(variant, &keys, differences, costs))
-                .collect(),
-            keys: keys
-                .iter()
-                .zip(titles(&keys))
-                .map(|(key, title)| VaryingKey { key: printable(key), title: printable(&title) })
-                .collect(),
-            rankings,
-            curve_names,
-            curves,
-            samples,
-            schedules: schedules(eval),
-            failures: failures(eval),
-            notes,
-        }
-    }
-}
-
 impl Document {
     /// Everything but the time of reading, as text: equal texts show equal pages.
     pub(crate) fn undated(&mut self) -> String {
@@ -231,20 +122,8 @@ impl Document {
     }
 }
 
-/// The experiments' names.
-fn title(folders: &[PathBuf], loaded: &Loaded) -> String {
-    let runs = curves::runs(loaded);
-    let mut names: Vec<String> =
-        runs.filter_map(|run| run.dir.experiment()).map(|experiment| experiment.name()).collect();
-    names.sort();
-    names.dedup();
-    if names.is_empty() {
-        names = folders.iter().map(|folder| folder.display().to_string()).collect();
-    }
-    printable(&crate::report::verdict::list(&names))
-}
-
-fn described(
+/// A variant with its runs.
+pub(super) fn described(
     variant: &VariantRuns,
     keys: &[String],
     differences: Option<Vec<Difference>>,
@@ -269,14 +148,8 @@ fn described(
 /// A run as `status` shows it.
 fn progress(variant: &VariantRuns, run: &RunRow) -> Run {
     let status = Status::read(&run.dir).ok().flatten();
-    let steps = variant.config.as_ref().and_then(|config| config.training.steps);
-    let total_steps = status.as_ref().map(|s| s.total_steps).filter(|&n| n > 0).or(steps).unwrap_or(0);
-    let running = run.state == State::Running;
-    let images_per_second = status.as_ref().and_then(|s| s.images_per_second).filter(|_| running);
-    let seconds_left = images_per_second.filter(|&speed| speed > 0.0).and_then(|speed| {
-        let batch_size = variant.config.as_ref()?.training.batch_size as f64;
-        Some(total_steps.saturating_sub(run.step) as f64 * batch_size / speed)
-    });
+    let Progress { total_steps, images_per_second, seconds_left } =
+        Progress::of(variant, run, status.as_ref());
     Run {
         seed: run.seed,
         state: run.state,

@@ -17,14 +17,16 @@ mod failures;
 mod levels;
 mod packed;
 mod page;
+mod report;
 mod samples;
 mod schedules;
 mod settings;
 mod thin;
 mod thumbnail;
 
-pub(crate) use document::{Document, Report, Target};
+pub(crate) use document::{Document, Target};
 pub(crate) use page::{data_json, page, policy};
+pub(crate) use report::Report;
 pub(crate) use thumbnail::read_sample;
 
 #[cfg(test)]

@@ -36,7 +36,6 @@ function unpackCurves(curves) {
     ...level,
     log_snr: unpack(level.log_snr),
     eps_mse: unpack(level.eps_mse),
-    se: unpack(level.se),
   }));
   return { seeds: curves.seeds, series, levels };
 }

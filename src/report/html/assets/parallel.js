@@ -18,7 +18,7 @@ function drawParallel() {
   });
   // The best are drawn last, on top.
   const lines = [...rows].reverse().map((row) => parallelLine(axes, row, rows.indexOf(row)));
-  const picture = svg("svg", { class: "chart still", viewBox: `0 0 ${width} ${height}`, width, height, role: "group",
+  const picture = svg("svg", { class: "chart still broad", viewBox: `0 0 ${width} ${height}`, width, height, role: "group",
     "aria-label": "Parallel coordinates of settings and result" },
   axes.map(drawAxisLine), lines, axes.map(drawAxisTexts));
   replace(container, picture);
