@@ -98,28 +98,20 @@ pub(super) fn cells(comparison: &Comparison, naming: Naming) -> Grid {
 fn value_cell(row: &Row) -> String {
     match row.summary {
         None => "-".to_owned(),
-        Some(summary) => spread(summary.mean, summary.std, summary.n),
-    }
-}
-
-/// A mean with its spread over seeds, if there is more than one.
-pub(super) fn spread(mean: f64, std: Option<f64>, n: usize) -> String {
-    match std {
-        Some(std) => format!("{} ± {} ({n})", number(mean), fixed(std, decimals(mean))),
-        None => format!("{} (1 seed)", number(mean)),
+        Some(summary) => match summary.std {
+            Some(std) => {
+                let places = decimals(summary.mean);
+                format!("{} ± {} ({})", number(summary.mean), fixed(std, places), summary.n)
+            }
+            None => format!("{} (1 seed)", number(summary.mean)),
+        },
     }
 }
 
 fn interval_cell(row: &Row) -> String {
-    let mean = row.summary.map_or(0.0, |summary| summary.mean);
-    interval(mean, row.summary.and_then(|summary| summary.ci95))
-}
-
-/// An interval with as many decimals as its middle.
-pub(super) fn interval(mean: f64, ci95: Option<(f64, f64)>) -> String {
-    match ci95 {
+    match row.summary.and_then(|summary| summary.ci95) {
         Some((low, high)) => {
-            let places = decimals(mean);
+            let places = row.summary.and_then(|summary| decimals(summary.mean));
             format!("{} to {}", fixed(low, places), fixed(high, places))
         }
         None => "-".to_owned(),

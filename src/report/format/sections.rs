@@ -4,9 +4,9 @@
 
 use serde_json::Value;
 
-use super::cells::{Names, Naming, interval, spread};
+use super::cells::{Names, Naming};
 use super::grid::{Column, Grid};
-use super::{Shown, number};
+use super::{Shown, decimals, fixed, number};
 use crate::report::baseline::Baseline;
 use crate::report::compare::Comparison;
 use crate::report::cost::Cost;
@@ -48,14 +48,19 @@ fn baseline(comparison: &Comparison, baseline: &Baseline, names: &Names) -> Sect
 fn effects(comparison: &Comparison, effects: &Effects) -> Section {
     let words = ["setting", "value", "against"].map(|title| (title.to_owned(), Column::Name));
     let columns = words.into_iter().chain(difference_columns());
-    let mut grid = Grid::new(columns.chain([("cells".to_owned(), Column::Words)]));
+    let counts = ["seeds", "cells"].map(|title| (title.to_owned(), Column::Words));
+    let mut grid = Grid::new(columns.chain(counts));
     for axis in &effects.axes {
         let setting = titles(&axis.keys).join(", ");
         for contrast in &axis.contrasts {
             let cells = [setting.clone(), values(&contrast.value), values(&axis.reference)];
-            let cells =
-                cells.into_iter().chain(difference_cells(contrast.difference, comparison.metric.goal));
-            grid.push(cells.chain([matches(contrast)]));
+            let mut difference = difference_cells(contrast.difference, comparison.metric.goal);
+            // The seeds have a column here, and the interval says how much they differ.
+            if let Some(found) = contrast.difference {
+                difference[0] = fixed(found.mean, places(&found));
+            }
+            let seeds = contrast.difference.map_or(0, |difference| difference.seeds);
+            grid.push(cells.into_iter().chain(difference).chain([seeds.to_string(), matches(contrast)]));
         }
     }
     let caption = format!(
@@ -104,8 +109,8 @@ fn difference_columns() -> impl Iterator<Item = (String, Column)> {
     [
         ("difference", Column::Number),
         ("95% interval", Column::Number),
-        ("adjusted p", Column::Number),
-        ("told apart", Column::Words),
+        ("p", Column::Number),
+        ("apart", Column::Words),
     ]
     .into_iter()
     .map(|(title, layout)| (title.to_owned(), layout))
@@ -117,18 +122,32 @@ fn difference_cells(difference: Option<Difference>, goal: Goal) -> [String; 4] {
         Goal::Min => difference.mean < 0.0,
         Goal::Max => difference.mean > 0.0,
     };
-    let told = match (difference.p, difference.leaves_out_zero(), better) {
+    let apart = match (difference.p, difference.leaves_out_zero(), better) {
         (None, ..) => "one seed",
         (_, false, _) => "no",
         (_, true, true) => "better",
         (_, true, false) => "worse",
     };
+    let places = places(&difference);
+    let mean = fixed(difference.mean, places);
     [
-        spread(difference.mean, difference.std, difference.seeds),
-        interval(difference.mean, difference.ci95),
+        match difference.std {
+            Some(std) => format!("{mean} ± {} ({})", fixed(std, places), difference.seeds),
+            None => format!("{mean} (1 seed)"),
+        },
+        match difference.ci95 {
+            Some((low, high)) => format!("{} to {}", fixed(low, places), fixed(high, places)),
+            None => "-".to_owned(),
+        },
         difference.p_holm.map_or("-".to_owned(), p_value),
-        told.to_owned(),
+        apart.to_owned(),
     ]
+}
+
+/// Decimals that give the widest number of a difference five digits: its mean may be next to nothing.
+fn places(difference: &Difference) -> Option<usize> {
+    let (low, high) = difference.ci95.unwrap_or((difference.mean, difference.mean));
+    decimals(difference.mean.abs().max(low.abs()).max(high.abs()))
 }
 
 /// Four decimals, and never a p of 0.
