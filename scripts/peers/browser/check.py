@@ -63,6 +63,7 @@ def main():
                 page.open(address)
                 hostile.nothing_ran(page, "the hostile live page")
                 page.is_clean("the hostile live page", (address, "data:"))
+                page.driver.get("about:blank")
         finally:
             page.quit()
     print(f"Chromium shows the report of {sweep.VARIANTS} variants with {sweep.SEEDS} seeds as its CSVs have it, from a file of "

@@ -57,7 +57,7 @@ fn fifty_long_runs_and_their_samples_stay_below_two_megabytes() {
     for (at, name) in names.iter().enumerate() {
         for seed in [0, 1] {
             let value = |row: u32, column: u32| noise(row * 31 + column * 7 + at as u32 * 97 + seed as u32);
-            let metrics: String = (1..=2000)
+            let metrics: String = (1..=1500)
                 .map(|row| {
                     let cells: Vec<String> = (0..8).map(|column| value(row, column).to_string()).collect();
                     format!("{row},1,{row},{}\n", cells.join(","))
@@ -77,7 +77,7 @@ fn fifty_long_runs_and_their_samples_stay_below_two_megabytes() {
                 .collect();
             let run = tree.run(name, seed).config(|_| {}).metrics(&metrics).eval(&eval);
             std::fs::create_dir(run.dir.samples_path()).unwrap();
-            let pixel = |x, y| image::Rgb([0, 1, 2].map(|c| (value(x * 300 + y, c) * 50.0) as u8));
+            let pixel = |x, y| image::Rgb([0, 1, 2].map(|c| (value(x * 300 + y, c) * 40_000.0) as u32 as u8));
             let grid = image::RgbImage::from_fn(256, 256, pixel);
             for step in [1000, 2000] {
                 grid.save(run.dir.sample_path(step)).unwrap();
