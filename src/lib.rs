@@ -3,10 +3,10 @@
 //! One TOML file flows one way through these stations; each arrow is a plain value:
 //!
 //! ```text
-//! config  ->  plan  ->  launch  ->  worker -> train  ->  rundir  ->  report
+//! config  ->  plan  ->  launch  ->  worker -> train  ->  rundir  ->  report, serve
 //! ```
 //!
-//! `config`, `plan`, `sizing`, `rundir`, `launch`, `memory`, `report`, `data` and the plain arithmetic of
+//! `config`, `plan`, `sizing`, `rundir`, `launch`, `memory`, `report`, `serve`, `data` and the plain arithmetic of
 //! `diffusion` never touch libtorch (the control plane). `model`, `ops`, `train` and `worker` do, behind
 //! the feature `torch`.
 
@@ -27,6 +27,7 @@ pub mod ops;
 pub mod plan;
 pub mod report;
 pub mod rundir;
+pub mod serve;
 pub mod sizing;
 #[cfg(feature = "torch")]
 pub mod train;

@@ -1,59 +1,55 @@
 //! `ablate compare [DIR…]`: which variant was best, by how much, and whether that is more than chance.
 
+mod options;
+
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::failure::Failure;
 use super::output::print;
 use crate::guard::printable;
-use crate::report::compare::{self, CompareError, Query};
-use crate::report::format::{self, Format};
-use crate::report::load;
+use crate::report::compare::{self, CompareError, Comparison, Query};
+use crate::report::effects::effects;
+use crate::report::filter;
+use crate::report::format::{self, Format, Shown};
+use crate::report::load::{self, Loaded};
 use crate::report::metric::{DEFAULT_METRIC, Log, Metric};
-use crate::report::point::{At, Weights};
+use crate::report::pareto::{Pareto, pareto};
+pub(crate) use options::Args;
+use options::Trade;
 
 /// Columns of a table that no terminal shows.
 const WIDTH: u16 = 100;
 
 const NO_RUNS_HELP: &str = "train some with `ablate run EXPERIMENT`, or name the folder they are in";
 
-/// Arguments of `ablate compare`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Runs, variants, experiments or folders of experiments.
-    #[arg(value_name = "DIR", default_value = "runs")]
-    folders: Vec<PathBuf>,
-
-    /// A column of eval.csv or metrics.csv, and which direction is better; a bare `loss` is the training
-    /// loss, `eval.loss` the held-out one.
-    #[arg(long, value_name = "NAME[:min|max]", default_value = DEFAULT_METRIC)]
-    metric: Metric,
-
-    /// Where in training: `last` (the default once every run has ended), `common` (the greatest step that
-    /// all have reached; the default until then), `best` or `step=N`.
-    #[arg(long, value_name = "best|last|common|step=N")]
-    at: Option<At>,
-
-    /// Which weights held-out metrics were measured on; `ema` is the first moving average [default: ema].
-    #[arg(long, value_name = "ema|ema-DECAY|raw")]
-    weights: Option<Weights>,
-
-    /// How to print.
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-}
-
 /// Loads, compares, prints.
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
-    if args.metric.log == Log::Metrics && args.weights.is_some() {
-        let name = &args.metric.name;
-        return Err(Failure::user(format!(
-            "--weights does not apply to {name}, which is measured in training"
-        ))
-        .with_help("held-out metrics are those of eval.csv, such as denoise_score or eval.loss"));
+    args.check()?;
+    let query = args.query();
+    let loaded = loaded(&args, query.metric.log)?;
+    let comparison = compare::compare(&loaded, &query).map_err(|error| failure(&error))?;
+    if let Some(reason) = comparison.incomparable.as_ref().filter(|_| args.effects || args.pareto.is_some()) {
+        let (metric, reason) = (query.metric.to_string(), reason.clone());
+        return Err(failure(&CompareError::SettingsDiffer { metric, reason }));
     }
-    let loaded = load::load(&args.folders, args.metric.log)
+    let effects = args.effects.then(|| effects(&loaded, &comparison));
+    let pareto = match &args.pareto {
+        None => None,
+        Some(trade) => Some(traded(&args, &query, &loaded, &comparison, trade)?),
+    };
+    if !args.format.has_prose() {
+        super::output::say(format::prose(&comparison).trim());
+    }
+    let shown = Shown { comparison: &comparison, effects: effects.as_ref(), pareto: pareto.as_ref() };
+    print(&format::render(shown, args.format, width()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The runs that were named and have every asked setting.
+fn loaded(args: &Args, log: Log) -> Result<Loaded, Failure> {
+    let mut loaded = load::load(&args.folders, log)
         .map_err(|error| Failure::user(printable(&error.to_string())).with_help(NO_RUNS_HELP))?;
     if loaded.variants.is_empty() {
         for note in &loaded.notes {
@@ -62,19 +58,31 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         let places: Vec<String> = args.folders.iter().map(|dir| dir.display().to_string()).collect();
         return Err(failure(&CompareError::NoRuns { places: places.join(", ") }));
     }
-    let query = Query { metric: args.metric, at: args.at, weights: args.weights.unwrap_or_default() };
-    let comparison = compare::compare(&loaded, &query).map_err(|error| failure(&error))?;
-    if !args.format.has_prose() {
-        super::output::say(format::prose(&comparison).trim());
+    filter::keep(&mut loaded, &args.filters()?).map_err(|error| failure(&error))?;
+    Ok(loaded)
+}
+
+/// Quality against cost; of another metric than the table's where both are named.
+fn traded(
+    args: &Args,
+    query: &Query,
+    loaded: &Loaded,
+    comparison: &Comparison,
+    trade: &Trade,
+) -> Result<Pareto, Failure> {
+    if trade.metric == query.metric {
+        return Ok(pareto(loaded, comparison, trade.cost));
     }
-    print(&format::render(&comparison, args.format, width()))?;
-    Ok(ExitCode::SUCCESS)
+    let query = Query { metric: trade.metric.clone(), baseline: None, ..query.clone() };
+    let loaded = self::loaded(args, query.metric.log)?;
+    let comparison = compare::compare(&loaded, &query).map_err(|error| failure(&error))?;
+    Ok(pareto(&loaded, &comparison, trade.cost))
 }
 
 /// The table that ends `ablate run`: the default metric over one experiment, or why there is none.
 pub(crate) fn default_table(experiment: &Path) -> String {
     let metric: Metric = DEFAULT_METRIC.parse().expect("the default metric is well formed");
-    let query = Query { metric, at: None, weights: Weights::default() };
+    let query = Query::of(metric);
     let loaded = match load::load(&[experiment.to_path_buf()], query.metric.log) {
         Ok(loaded) => loaded,
         Err(error) => return format!("note: no comparison: {}\n", printable(&error.to_string())),
@@ -94,10 +102,15 @@ fn failure(error: &CompareError) -> Failure {
     let failure = Failure::user(printable(&error.to_string()));
     match error {
         CompareError::NoRuns { .. } => failure.with_help(NO_RUNS_HELP),
-        CompareError::UnknownMetric { nearest: Some(nearest), .. } => {
+        CompareError::UnknownMetric { nearest: Some(nearest), .. }
+        | CompareError::UnknownKey { nearest: Some(nearest), .. }
+        | CompareError::Baseline { nearest: Some(nearest), .. } => {
             failure.with_help(format!("did you mean {}?", printable(nearest)))
         }
-        CompareError::UnknownMetric { nearest: None, .. } => failure,
+        CompareError::UnknownMetric { .. }
+        | CompareError::UnknownKey { .. }
+        | CompareError::Baseline { .. } => failure,
+        CompareError::Unanswerable { help, .. } => failure.with_help(printable(help)),
         CompareError::SettingsDiffer { .. } => {
             failure.with_help("name only the variant folders that were measured alike")
         }

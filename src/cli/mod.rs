@@ -16,6 +16,7 @@ mod plan_left_out;
 mod plan_table;
 mod probe_precision;
 mod prune;
+mod report;
 mod resume;
 mod run;
 mod sample;
@@ -24,6 +25,7 @@ mod schedule_picture;
 mod schedule_table;
 mod schedule_words;
 mod scope;
+mod serve;
 mod status;
 mod terminal;
 mod worker;
@@ -62,6 +64,10 @@ enum Command {
     Status(status::Args),
     /// Rank the variants: mean ± std over seeds, only the keys that vary.
     Compare(compare::Args),
+    /// Write one self-contained HTML file: ranking, curves, samples, settings, failures.
+    Report(report::Args),
+    /// Show the same page live while a sweep runs, to a browser on this machine.
+    Serve(serve::Args),
     /// Draw images from a run's checkpoint.
     Sample(sample::Args),
     /// Evaluate a checkpoint again: another split, more images, bits per dimension of the chain.
@@ -103,6 +109,8 @@ pub fn main() -> ExitCode {
         Command::Extend(args) => extend::exec(args),
         Command::Status(args) => status::exec(args),
         Command::Compare(args) => compare::exec(args),
+        Command::Report(args) => report::exec(args),
+        Command::Serve(args) => serve::exec(args),
         Command::Sample(args) => sample::exec(args),
         Command::Eval(args) => eval::exec(args),
         Command::Check(args) => check::exec(args),

@@ -64,6 +64,15 @@ pub(crate) fn merge(layers: &[Layer]) -> Slots<'_> {
     KEYS.iter().enumerate().map(slot).collect()
 }
 
+/// What [`merge`] makes of one layer: nothing is above it, so that its values are the winners.
+pub(crate) fn alone(layer: &Layer) -> Slots<'_> {
+    let slot = |index: usize| {
+        let value = Cow::Borrowed(&layer.entry(index)?.value);
+        Some(Slot { value, origin: Origin::Below(0) })
+    };
+    (0..KEYS.len()).map(slot).collect()
+}
+
 /// The keys of a layer that a higher layer removes by setting their rival.
 fn hidden(layers: &[Layer], rank: usize) -> Vec<usize> {
     let above = || layers[rank + 1..].iter().flat_map(|layer| &layer.entries);

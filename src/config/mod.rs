@@ -32,6 +32,7 @@ mod preset;
 mod problem;
 mod run_config;
 pub mod schema;
+mod setting;
 mod source;
 mod stack;
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub use problem::{Location, Problem, Problems};
 pub(crate) use run_config::parse_run_config;
 pub use run_config::{ConfigError, read_run_config, to_toml};
 pub use schema::*;
+pub(crate) use setting::setting;
 pub use stack::{Request, Source};
 #[cfg(test)]
 pub(crate) use testing::defaults;

@@ -72,8 +72,7 @@ fn parse(document: Document, path: &Path) -> Result<Config, Problems> {
         problems.push(layer.problem(key, format!("{key} has no place in a run's configuration")));
     }
     Problems(problems).into_result()?;
-    let layers = [layer];
-    let mut slots = merge::merge(&layers);
+    let mut slots = merge::alone(&layer);
     for (key, slot) in KEYS.iter().zip(&mut slots) {
         if let (None, Some(value)) = (&slot, key.introduced_as) {
             *slot = Some(Slot { value: Cow::Owned(value.to_toml()), origin: Origin::Derived });
@@ -82,7 +81,7 @@ fn parse(document: Document, path: &Path) -> Result<Config, Problems> {
     let config = build(&slots)?;
     let found = check::findings(&config).into_iter().map(|finding| {
         let subject = finding.keys[0];
-        layers[0].problem(subject, finding.message).with_help(finding.help)
+        layer.problem(subject, finding.message).with_help(finding.help)
     });
     let broken: Vec<Problem> = found.collect();
     Problems(broken).into_result()?;

@@ -78,28 +78,53 @@ pub fn scores(points: &[(f64, f64)]) -> Scores {
     if !covers {
         return Scores { denoise_score: None, denoise_bits: None };
     }
-    let bits = integral(points) / (2.0 * std::f64::consts::LN_2);
-    Scores { denoise_score: Some(edm_score(points)), denoise_bits: Some(bits) }
+    let bits = integral(points, WINDOW) / (2.0 * std::f64::consts::LN_2);
+    Scores { denoise_score: Some(edm_score(points, WINDOW)), denoise_bits: Some(bits) }
 }
 
-fn edm_score(points: &[(f64, f64)]) -> f64 {
+/// As [`scores`], over the part of the window from `within.0` to `within.1`: the sum over the targets in it, and
+/// the integral over it.
+pub(crate) fn scores_within(points: &[(f64, f64)], within: (f64, f64)) -> Scores {
+    let covers =
+        points.first().is_some_and(|p| p.0 <= within.0) && points.last().is_some_and(|p| p.0 >= within.1);
+    if !covers || points.len() < 2 || mass_within(within) == 0.0 {
+        return Scores { denoise_score: None, denoise_bits: None };
+    }
+    let bits = integral(points, within) / (2.0 * std::f64::consts::LN_2);
+    Scores { denoise_score: Some(edm_score(points, within)), denoise_bits: Some(bits) }
+}
+
+/// Share of the weight p(σ) that the targets from `within.0` to `within.1` hold.
+pub(crate) fn mass_within(within: (f64, f64)) -> f64 {
+    let sum = |inside: &dyn Fn(f64) -> bool| -> f64 {
+        (0..=TARGETS).map(target).filter(|lambda| inside(*lambda)).map(weight).sum()
+    };
+    sum(&|lambda| (within.0..=within.1).contains(&lambda)) / sum(&|_| true)
+}
+
+/// p(σ) up to a factor: ln σ ~ N(−1.2, 1.2²), σ = e^(−λ/2).
+fn weight(lambda: f64) -> f64 {
+    let sigma = (-lambda / 2.0).exp();
+    let z = (sigma.ln() + 1.2) / 1.2;
+    (-z * z / 2.0).exp()
+}
+
+fn edm_score(points: &[(f64, f64)], within: (f64, f64)) -> f64 {
     let (mut weighted, mut total) = (0.0, 0.0);
-    for k in 0..=TARGETS {
-        let lambda = target(k);
+    for lambda in (0..=TARGETS).map(target).filter(|lambda| (within.0..=within.1).contains(lambda)) {
         let sigma = (-lambda / 2.0).exp();
-        let z = (sigma.ln() + 1.2) / 1.2;
-        let p = (-z * z / 2.0).exp();
+        let p = weight(lambda);
         weighted += p * (1.0 + 4.0 * sigma * sigma) * interpolate(points, lambda);
         total += p;
     }
     weighted / total
 }
 
-/// ∫ over the window, exact for a piecewise linear curve.
-fn integral(points: &[(f64, f64)]) -> f64 {
-    let mut clipped = vec![(WINDOW.0, interpolate(points, WINDOW.0))];
-    clipped.extend(points.iter().filter(|p| p.0 > WINDOW.0 && p.0 < WINDOW.1));
-    clipped.push((WINDOW.1, interpolate(points, WINDOW.1)));
+/// ∫ over a window, exact for a piecewise linear curve.
+fn integral(points: &[(f64, f64)], within: (f64, f64)) -> f64 {
+    let mut clipped = vec![(within.0, interpolate(points, within.0))];
+    clipped.extend(points.iter().filter(|p| p.0 > within.0 && p.0 < within.1));
+    clipped.push((within.1, interpolate(points, within.1)));
     clipped.windows(2).map(|w| (w[1].0 - w[0].0) * (w[0].1 + w[1].1) / 2.0).sum()
 }
 
@@ -195,6 +220,19 @@ mod tests {
             })
             .collect();
         assert!((scores(&points).denoise_score.unwrap() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn part_of_the_window_is_integrated_by_the_same_rule() {
+        let points: Vec<(f64, f64)> = (0..=14).map(|i| (f64::from(i) - 7.0, 0.3)).collect();
+        assert_eq!(scores_within(&points, WINDOW), scores(&points));
+        let within = scores_within(&points, (-3.0, 4.5));
+        assert!((within.denoise_bits.unwrap() - 0.3 * 7.5 / (2.0 * std::f64::consts::LN_2)).abs() < 1e-12);
+        assert_eq!(scores_within(&points, (-7.5, 6.0)).denoise_score, None);
+        assert!((mass_within(WINDOW) - 1.0).abs() < 1e-15);
+        // ln σ from −3 to 3 with mean −1.2: about 93 % of the weight lies at or below ln σ = 0.6.
+        let mass = mass_within((-1.2, 6.0));
+        assert!((0.9..0.96).contains(&mass), "{mass}");
     }
 
     #[test]

@@ -6,13 +6,14 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use serde_json::Value;
 use toml::Table;
 
 use super::left_out::{Duplicate, Excluded, Invalid};
 use super::merge::{self, Merged};
 use super::resolve;
 use super::sweep::{self, Context};
-use super::variant::Variant;
+use super::variant::{Variant, value_of};
 use crate::config::{Config, Experiment, Problems};
 use crate::rundir::{ExperimentDir, RunDir};
 
@@ -27,6 +28,8 @@ pub struct Plan {
     pub variants: Vec<Variant>,
     /// The swept keys whose value differs between variants, in declared order.
     pub varying: Vec<String>,
+    /// What the experiment gives every swept key where no axis does, in declared order.
+    pub base: Vec<(String, Value)>,
     /// Replicates of every variant.
     pub seeds: Vec<u64>,
     /// Points that came to the same configuration as an earlier one.
@@ -84,6 +87,8 @@ impl Plan {
         };
         let mut sweep = sweep::read(table, &context).map_err(Problems)?;
         let resolved = resolve::resolve(experiment, &mut sweep)?;
+        let of_base = |key: &String| (key.clone(), value_of(&base, key));
+        let base = sweep.keys.iter().map(of_base).collect();
         let directory = experiment.base().runtime.runs_dir.join(experiment.name());
         let Merged { variants, varying, duplicates, excluded, invalid } =
             merge::merge(&sweep, resolved, &ExperimentDir::at(&directory));
@@ -92,6 +97,7 @@ impl Plan {
             directory,
             variants,
             varying,
+            base,
             seeds: sweep.seeds,
             duplicates,
             excluded,

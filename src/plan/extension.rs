@@ -11,7 +11,7 @@ use super::name;
 use crate::config::{self, Config, LrSchedule};
 use crate::rundir::format::PLAN_FORMAT;
 use crate::rundir::plan_file::{PlanFile, Recorded};
-use crate::rundir::{ExperimentDir, RunDir, RunDirError};
+use crate::rundir::{ExperimentDir, Overrides, RunDir, RunDirError};
 use crate::sizing;
 
 const KEY: &str = "training.steps";
@@ -118,6 +118,7 @@ impl Extension {
             format: PLAN_FORMAT,
             experiment: experiment.name(),
             varying: vec![],
+            base: Overrides::default(),
             variants: vec![],
             lost: 0,
         });

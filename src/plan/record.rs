@@ -24,6 +24,7 @@ pub fn write_record(plan: &Plan) -> Result<Vec<String>, RunDirError> {
         format: PLAN_FORMAT,
         experiment: plan.experiment.clone(),
         varying: plan.varying.clone(),
+        base: Overrides(plan.base.clone()),
         variants: union(plan, older),
         lost: 0,
     };

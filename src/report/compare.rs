@@ -2,201 +2,183 @@
 //!
 //! In: [`Loaded`] runs and a [`Query`]. Out: a [`Comparison`], best row first, that any format can print.
 
-use serde_json::Value;
-
-use super::load::{Loaded, RunRow, VariantRuns};
+use super::baseline::{self, Baseline};
+use super::best;
+use super::chosen::{self, Chosen};
+pub(crate) use super::error::CompareError;
+use super::group;
+use super::keys;
+use super::load::{Loaded, VariantRuns};
 use super::metric::Metric;
-use super::pick::{self, Gap, Point};
+use super::notes;
+use super::pick::{Gap, Point};
 use super::point::{At, Weights};
+pub(crate) use super::query::Query;
+use super::query::Split;
+pub(crate) use super::row::{Row, Seed};
+use super::source;
 use super::stats::Summary;
 use super::trust;
-use super::varying::{Settings, varying_keys};
+use super::varying::columns;
 use super::verdict::Verdict;
-use crate::rundir::State;
-
-/// What the user asked for.
-#[derive(Debug, Clone)]
-pub(crate) struct Query {
-    /// The metric.
-    pub(crate) metric: Metric,
-    /// `None`: the last row where every run has ended, else the greatest common step.
-    pub(crate) at: Option<At>,
-    /// Which weights, for metrics of `eval.csv`.
-    pub(crate) weights: Weights,
-}
+use super::window::Covered;
 
 /// The answer.
 #[derive(Debug)]
 pub(crate) struct Comparison {
     /// The metric.
     pub(crate) metric: Metric,
-    /// Which weights, for metrics of `eval.csv`.
+    /// Which weights, for held-out metrics.
     pub(crate) weights: Weights,
+    /// Which images, for held-out metrics.
+    pub(crate) split: Split,
+    /// What `--window common` came to.
+    pub(crate) covered: Option<Covered>,
     /// The point of training, never left open.
     pub(crate) at: At,
-    /// Keys that vary, in column order.
+    /// Keys that vary, in column order; where rows are groups, those they are grouped by.
     pub(crate) keys: Vec<String>,
-    /// One row per variant, best first; rows without any value last.
+    /// One row per variant or group, best first; rows without any value last.
     pub(crate) rows: Vec<Row>,
+    /// The key whose best value stands for each variant.
+    pub(crate) best_over: Option<String>,
+    /// Where rows are groups: the variants in them. See [`Comparison::cells`].
+    pub(crate) ungrouped: Option<Ungrouped>,
+    /// Every row against one.
+    pub(crate) baseline: Option<Baseline>,
+    /// Why the values of different rows mean different things, where they do.
+    pub(crate) incomparable: Option<String>,
     /// Who won, or why nobody did.
     pub(crate) verdict: Verdict,
     /// What a reader has to know besides; one sentence each.
     pub(crate) notes: Vec<String>,
 }
 
-/// One variant.
+/// The variants that groups are made of.
 #[derive(Debug)]
-pub(crate) struct Row {
-    /// Folder name; `experiment/folder` where several experiments are compared.
-    pub(crate) variant: String,
-    /// Identity.
-    pub(crate) id: String,
-    /// Values of [`Comparison::keys`], same order; `None` where the configuration ignores the key.
-    pub(crate) overrides: Vec<Option<Value>>,
-    /// Every planned or found seed, rising.
-    pub(crate) seeds: Vec<Seed>,
-    /// Over the seeds with a value; `None` without any.
-    pub(crate) summary: Option<Summary>,
+pub(crate) struct Ungrouped {
+    /// Keys that vary between them, in column order.
+    keys: Vec<String>,
+    /// One per variant, in declared order.
+    rows: Vec<Row>,
 }
 
-/// One run of a variant.
-#[derive(Debug, Clone)]
-pub(crate) struct Seed {
-    /// Its number.
-    pub(crate) seed: u64,
-    /// The metric, or why there is none.
-    pub(crate) point: Result<Point, Gap>,
-    /// Where the run stands.
-    pub(crate) state: State,
-    /// Whether the run has a folder.
-    pub(crate) found: bool,
-    /// Whether a resume under other conditions may have changed its numbers.
-    pub(crate) exact: bool,
-}
-
-impl Seed {
-    /// The value, where there is one.
-    pub(crate) fn value(&self) -> Option<f64> {
-        self.point.as_ref().ok().map(|point| point.value)
+impl Comparison {
+    /// One row per variant, whether or not the comparison shows groups of them.
+    pub(crate) fn cells(&self) -> &[Row] {
+        self.ungrouped.as_ref().map_or(&self.rows, |ungrouped| &ungrouped.rows)
     }
-}
 
-/// Why runs cannot be put side by side.
-#[derive(Debug, thiserror::Error, PartialEq)]
-pub(crate) enum CompareError {
-    /// Nothing to compare.
-    #[error("no runs found in {places}")]
-    NoRuns { places: String },
-    /// A column that no log has.
-    #[error("no {file} has a column \"{name}\"; there are: {known}")]
-    UnknownMetric { name: String, file: &'static str, known: String, nearest: Option<String> },
-    /// Values measured under different settings.
-    #[error("{metric} is not comparable here: {reason}")]
-    SettingsDiffer { metric: String, reason: String },
+    /// The keys that the overrides of [`Comparison::cells`] belong to.
+    pub(crate) fn cell_keys(&self) -> &[String] {
+        self.ungrouped.as_ref().map_or(&self.keys, |ungrouped| &ungrouped.keys)
+    }
 }
 
 /// Ranks what was loaded.
 pub(crate) fn compare(loaded: &Loaded, query: &Query) -> Result<Comparison, CompareError> {
-    let runs: Vec<&RunRow> = loaded.variants.iter().flat_map(|variant| &variant.runs).collect();
-    trust::check_column(&runs, &query.metric)?;
-    let points: Vec<Vec<Result<Vec<Point>, Gap>>> = loaded
-        .variants
-        .iter()
-        .map(|variant| {
-            variant.runs.iter().map(|run| pick::points(run, &query.metric, &query.weights)).collect()
-        })
-        .collect();
-    let at = query.at.unwrap_or_else(|| default_at(&runs));
-    let common = match at {
-        At::Common => pick::common_step(loaded.variants.iter().zip(&points).flat_map(|(variant, points)| {
-            variant
-                .runs
-                .iter()
-                .zip(points)
-                .filter(|(run, _)| !run.state.is_failure())
-                .filter_map(|(_, points)| points.as_deref().ok())
-        })),
-        _ => None,
-    };
-    let keys = keys(loaded);
-    let mut rows: Vec<Row> = loaded
-        .variants
-        .iter()
-        .zip(points)
-        .map(|(variant, points)| {
-            let seeds = variant.runs.iter().zip(points).map(|(run, points)| Seed {
-                seed: run.seed,
-                point: choose(run, points, at, common, query),
-                state: run.state,
-                found: run.found,
-                exact: run.exact,
-            });
-            row(variant, &keys, seeds.collect())
-        })
-        .collect();
+    let sourced = source::sourced(loaded, query)?;
+    let at = query.at.unwrap_or_else(|| chosen::default_at(loaded));
+    let mut keys = columns(loaded);
+    let mut rows = rows(loaded, &keys, chosen::chosen(loaded, query, at, &sourced));
     trust::check_settings(loaded, &rows, &query.metric)?;
+    let incomparable = trust::incomparable_losses(loaded, &query.metric);
+    refuse_conclusions(query, incomparable.as_deref())?;
+    let mut notes = notes::notes(loaded, &rows, query);
+    let best_over = match &query.best_over {
+        None => None,
+        Some(typed) => {
+            let key = keys::find("--best-over", typed, keys.iter().map(String::as_str))?.to_owned();
+            let over = keys.iter().position(|known| *known == key).expect("the key was found among these");
+            let selection = chosen::selection(loaded, query, at, &sourced).map(|chosen| summaries(&chosen));
+            let (best, more) = best::best(rows, selection.as_deref(), &keys, over, &query.metric);
+            rows = best;
+            notes.extend(more);
+            Some(key)
+        }
+    };
+    let mut ungrouped = None;
+    if !query.group_by.is_empty() {
+        let by = positions(&query.group_by, &keys)?;
+        let (groups, more) = group::group(&rows, &keys, &by);
+        notes.extend(more);
+        let names = by.iter().map(|column| keys[*column].clone()).collect();
+        let keys = std::mem::replace(&mut keys, names);
+        ungrouped = Some(Ungrouped { keys, rows: std::mem::replace(&mut rows, groups) });
+    }
     rank(&mut rows, query);
-    let mut notes = trust::notes(loaded, &rows, query);
+    let baseline = query.baseline.as_ref().map(|name| baseline::baseline(&rows, name)).transpose()?;
+    notes.extend(sourced.notes);
     notes.extend(loaded.notes.iter().cloned());
-    let verdict = match trust::incomparable_losses(loaded, &query.metric) {
-        Some(reason) => Verdict::Unknown { reason },
+    let verdict = match &incomparable {
+        Some(reason) => Verdict::Unknown { reason: reason.clone() },
         None => Verdict::of(&rows, query.metric.goal),
     };
     Ok(Comparison {
         metric: query.metric.clone(),
         weights: query.weights.clone(),
+        split: query.split,
+        covered: sourced.covered,
         at,
         keys,
         rows,
+        best_over,
+        ungrouped,
+        baseline,
+        incomparable,
         verdict,
         notes,
     })
 }
 
-/// `last` compares finished networks; while any run may still move, only a common step is fair.
-fn default_at(runs: &[&RunRow]) -> At {
-    let ended = |run: &&RunRow| !run.found || run.state == State::Done || run.state.is_failure();
-    if runs.iter().all(ended) { At::Last } else { At::Common }
+/// One row per variant, in declared order.
+fn rows(loaded: &Loaded, keys: &[String], chosen: Chosen) -> Vec<Row> {
+    let variants = loaded.variants.iter().zip(chosen).enumerate();
+    variants.map(|(place, (variant, points))| row(variant, place, keys, points)).collect()
 }
 
-/// A failed or diverged run counts at a step that was asked for and reached; elsewhere its last rows would
-/// stand for a network that was never finished.
-fn choose(
-    run: &RunRow,
-    points: Result<Vec<Point>, Gap>,
-    at: At,
-    common: Option<u64>,
-    query: &Query,
-) -> Result<Point, Gap> {
-    if run.state.is_failure() && !matches!(at, At::Step(_)) {
-        return Err(Gap::Failed);
+/// Numbers that mean different things may be looked at side by side, but nothing follows from their differences.
+fn refuse_conclusions(query: &Query, incomparable: Option<&str>) -> Result<(), CompareError> {
+    let concluding = [
+        ("--best-over", query.best_over.is_some()),
+        ("--group-by", !query.group_by.is_empty()),
+        ("--baseline", query.baseline.is_some()),
+    ];
+    match (incomparable, concluding.into_iter().find(|(_, asked)| *asked)) {
+        (Some(reason), Some((option, _))) => Err(CompareError::SettingsDiffer {
+            metric: query.metric.to_string(),
+            reason: format!("{option} would put unlike numbers together: {reason}"),
+        }),
+        _ => Ok(()),
     }
-    pick::choose(&points?, at, common, query.metric.goal)
 }
 
-/// The keys worth a column.
-pub(super) fn keys(loaded: &Loaded) -> Vec<String> {
-    let known: Vec<&Settings> =
-        loaded.variants.iter().filter_map(|variant| variant.settings.as_ref()).collect();
-    let mut declared: Vec<String> = Vec::new();
-    for key in loaded.variants.iter().flat_map(|variant| &variant.overrides).map(|(key, _)| key) {
-        let differs = loaded.variants.windows(2).any(|pair| pair[0].value(key) != pair[1].value(key));
-        if differs && !declared.contains(key) {
-            declared.push(key.clone());
-        }
+/// The columns of the keys that rows are grouped by, each once.
+fn positions(typed: &[String], keys: &[String]) -> Result<Vec<usize>, CompareError> {
+    let mut by = Vec::new();
+    for typed in typed {
+        let key = keys::find("--group-by", typed, keys.iter().map(String::as_str))?;
+        by.extend(keys.iter().position(|known| known == key).filter(|at| !by.contains(at)));
     }
-    varying_keys(&known, &declared)
+    Ok(by)
 }
 
-fn row(variant: &VariantRuns, keys: &[String], seeds: Vec<Seed>) -> Row {
-    let values: Vec<f64> = seeds.iter().filter_map(Seed::value).collect();
-    Row {
-        variant: variant.label.clone(),
-        id: variant.id.clone(),
-        overrides: keys.iter().map(|key| variant.value(key).cloned()).collect(),
-        summary: Summary::of(&values),
-        seeds,
-    }
+fn summaries(chosen: &Chosen) -> Vec<Option<Summary>> {
+    let value = |point: &Result<Point, Gap>| point.as_ref().ok().map(|point| point.value);
+    chosen.iter().map(|points| Summary::of(&points.iter().filter_map(value).collect::<Vec<_>>())).collect()
+}
+
+fn row(variant: &VariantRuns, place: usize, keys: &[String], points: Vec<Result<Point, Gap>>) -> Row {
+    let seeds = variant.runs.iter().zip(points).map(|(run, point)| Seed {
+        seed: run.seed,
+        point,
+        state: run.state,
+        found: run.found,
+        exact: run.exact,
+    });
+    let overrides = keys.iter().map(|key| variant.value(key).cloned()).collect();
+    let seeds = seeds.collect();
+    Row { members: vec![place], ..Row::of(variant.label.clone(), variant.id.clone(), overrides, seeds) }
 }
 
 /// Best mean first, rows without a value last; equal means by name.

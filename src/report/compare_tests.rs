@@ -8,11 +8,11 @@ use crate::report::fixture::Tree;
 use crate::report::format::{Format, render};
 use crate::report::load::load;
 use crate::report::metric::{DEFAULT_METRIC, Log};
-use crate::rundir::Status;
 use crate::rundir::provenance::{Attempt, Provenance};
+use crate::rundir::{State, Status};
 
 fn query(metric: &str, at: Option<At>) -> Query {
-    Query { metric: metric.parse().unwrap(), at, weights: Weights::FirstEma }
+    Query { at, ..Query::of(metric.parse().unwrap()) }
 }
 
 fn loaded(tree: &Tree, log: Log) -> Loaded {

@@ -4,12 +4,11 @@ use std::fs;
 
 use serde_json::json;
 
-use super::compare::{Row, Seed};
 use super::load::RunRow;
 use super::pick::Point;
 use super::provenance::Origin;
+use super::row::{Row, Seed};
 use super::series::Series;
-use super::stats::Summary;
 use crate::config;
 use crate::rundir::{EVAL_HEADER, ExperimentDir, METRICS_HEADER, Process, RunDir, State, Status};
 
@@ -32,18 +31,12 @@ pub(super) fn run_with(seed: u64, csv: &str) -> RunRow {
 pub(super) fn row(variant: &str, values: &[f64]) -> Row {
     let seeds = values.iter().zip(0..).map(|(value, seed)| Seed {
         seed,
-        point: Ok(Point { step: 100, value: *value, images: Some(64) }),
+        point: Ok(Point { step: 100, value: *value, images: Some(64), spent: None }),
         state: State::Done,
         found: true,
         exact: true,
     });
-    Row {
-        variant: variant.to_owned(),
-        id: variant.to_owned(),
-        overrides: Vec::new(),
-        seeds: seeds.collect(),
-        summary: Summary::of(values),
-    }
+    Row::of(variant.to_owned(), variant.to_owned(), Vec::new(), seeds.collect())
 }
 
 /// An experiment in a temporary folder.

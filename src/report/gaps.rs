@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::compare::{Query, Row};
 use super::load::Loaded;
 use super::metric::Log;
 use super::pick::Gap;
+use super::query::Query;
+use super::row::Row;
 use super::verdict::list;
 use crate::config::Config;
 use crate::diffusion::Schedule;
@@ -17,11 +18,7 @@ use crate::diffusion::curve::{self, WINDOW};
 pub(super) fn gaps(loaded: &Loaded, rows: &[Row], query: &Query) -> Vec<String> {
     let mut reasons: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for row in rows {
-        let config = loaded
-            .variants
-            .iter()
-            .find(|variant| variant.label == row.variant)
-            .and_then(|variant| variant.config.as_ref());
+        let config = row.members.first().and_then(|place| loaded.variants[*place].config.as_ref());
         for gap in row.seeds.iter().filter_map(|seed| seed.point.as_ref().err()) {
             if !matches!(gap, Gap::Failed | Gap::Missing) {
                 reasons.entry(reason(gap, config, query)).or_default().insert(row.variant.clone());

@@ -21,6 +21,8 @@ use crate::rundir::{ExperimentDir, Located, RunDir, RunDirError, State};
 pub(crate) struct Loaded {
     /// By experiment; planned variants in the plan's order, then others by name.
     pub(crate) variants: Vec<VariantRuns>,
+    /// What the experiments give their swept keys where no axis does; null where two of them disagree.
+    pub(crate) base: BTreeMap<String, Value>,
     /// What could not be read, one sentence each.
     pub(crate) notes: Vec<String>,
 }
@@ -113,7 +115,7 @@ pub(crate) fn load(folders: &[PathBuf], log: Log) -> Result<Loaded, RunDirError>
             (true, true) => format!("{name}/"),
             (true, false) => format!("{}/", experiment.path().display()),
         };
-        Reader { experiment, scope, prefix, log, loaded: &mut loaded }.read();
+        Reader { experiment, scope, prefix, log }.read(&mut loaded);
     }
     Ok(loaded)
 }

@@ -11,11 +11,24 @@ use crate::rundir::METRICS_HEADER;
 pub(crate) const DEFAULT_METRIC: &str = "denoise_score:min";
 
 /// Columns whose direction is known; any other needs `:min` or `:max`.
-const LOWER_IS_BETTER: [&str; 7] =
-    ["denoise_score", "denoise_bits", "loss", "loss_q1", "loss_q2", "loss_q3", "loss_q4"];
+const LOWER_IS_BETTER: [&str; 10] = [
+    "denoise_score",
+    "denoise_bits",
+    "loss",
+    "loss_q1",
+    "loss_q2",
+    "loss_q3",
+    "loss_q4",
+    "bits_per_dim",
+    "prior_bits",
+    "decoder_bits",
+];
+
+/// The variational bound of the chain as it is trained, and two of its parts: what `ablate eval` alone measures.
+const OF_THE_CHAIN: [&str; 3] = ["bits_per_dim", "prior_bits", "decoder_bits"];
 
 /// Columns that describe a row and measure nothing.
-const NOT_METRICS: [&str; 4] = ["step", "epoch", "images", "weights"];
+const NOT_METRICS: [&str; 5] = ["step", "epoch", "images", "weights", "timesteps"];
 
 /// Whether less or more of a metric is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +96,11 @@ pub(crate) struct Metric {
 }
 
 impl Metric {
+    /// Whether the values belong to the chain, whose length and variance move them, and not to the network alone.
+    pub(crate) fn is_of_the_chain(&self) -> bool {
+        OF_THE_CHAIN.contains(&self.name.as_str())
+    }
+
     /// Whether the values are raw losses, whose meaning depends on target, distance and schedule.
     pub(crate) fn is_raw_loss(&self) -> bool {
         self.name == "loss" || self.name.starts_with("loss_q")

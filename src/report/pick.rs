@@ -3,11 +3,13 @@
 //! In: a run's rows and a query. Out: [`Point`] or [`Gap`].
 
 use std::collections::BTreeSet;
-use std::fmt;
 
+pub(crate) use super::gap::Gap;
 use super::load::RunRow;
+use super::meter::Meter;
 use super::metric::{Goal, Metric};
-use super::point::{At, Weights};
+use super::point::{At, Budget, Weights};
+use super::series::{Series, SeriesRow};
 
 /// A value and where it was read.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,83 +20,83 @@ pub(crate) struct Point {
     pub(crate) value: f64,
     /// Held-out images behind the value, where the log says so.
     pub(crate) images: Option<u64>,
+    /// Under a budget: what the run had spent of it by this step.
+    pub(crate) spent: Option<f64>,
 }
 
-/// Why a run has no value.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Gap {
-    /// It failed or diverged, so its last rows do not describe a trained network.
-    Failed,
-    /// Planned, but nothing is there yet.
-    Missing,
-    /// The log has no row yet.
-    NoRows,
-    /// The log has rows, but not of these weights; holds those it has.
-    OtherWeights(BTreeSet<String>),
-    /// The rows are there and the column is empty in each.
-    Undefined,
-    /// No row of the asked step; holds the nearest step there is.
-    NoSuchStep { nearest: u64 },
-    /// No step that all runs have reached.
-    NoCommonStep,
-}
-
-impl fmt::Display for Gap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Gap::Failed => f.write_str("failed or diverged"),
-            Gap::Missing => f.write_str("not started yet"),
-            Gap::NoRows => f.write_str("no row has been written yet"),
-            Gap::OtherWeights(found) => {
-                let found: Vec<&str> = found.iter().map(String::as_str).collect();
-                write!(f, "no row of these weights; there are {} (see --weights)", found.join(", "))
-            }
-            Gap::Undefined => f.write_str("the column is empty in every row"),
-            Gap::NoSuchStep { nearest } => write!(f, "no row at that step; the nearest is step {nearest}"),
-            Gap::NoCommonStep => f.write_str("no step has a row in every run; try --at last"),
-        }
-    }
-}
+/// The values of one run in rising step, or why there are none.
+pub(crate) type Picked = Result<Vec<Point>, Gap>;
 
 /// Every defined value of `metric` in a run, in rising step.
-pub(crate) fn points(run: &RunRow, metric: &Metric, weights: &Weights) -> Result<Vec<Point>, Gap> {
+pub(crate) fn points(run: &RunRow, metric: &Metric, weights: &Weights) -> Picked {
     if !run.found {
         return Err(Gap::Missing);
     }
-    let Some(column) = run.series.column(&metric.name).filter(|_| !run.series.rows.is_empty()) else {
-        return Err(Gap::NoRows);
-    };
-    let track = run.series.column("weights").map(|_| track(run, weights));
-    let images = run.series.column("images").filter(|_| track.is_some());
-    let rows = run.series.rows.iter().filter(|row| match &track {
-        Some(Some(track)) => row.weights == *track,
-        Some(None) => false,
-        None => true,
-    });
-    let mut any_row = false;
-    let mut points = Vec::new();
-    for row in rows {
-        any_row = true;
-        if let Some(value) = row.values[column] {
-            let images = images.and_then(|at| row.values[at]).map(|images| images as u64);
-            points.push(Point { step: row.step, value, images });
-        }
-    }
-    match (any_row, points.is_empty()) {
-        (false, _) => Err(Gap::OtherWeights(run.series.rows.iter().map(|row| row.weights.clone()).collect())),
-        (true, true) => Err(Gap::Undefined),
-        (true, false) => Ok(points),
-    }
+    points_of(&run.series, run.first_average.as_deref(), metric, weights)
 }
 
-/// The name under which the asked weights stand in this run's log.
-fn track<'a>(run: &'a RunRow, weights: &'a Weights) -> Option<&'a str> {
+/// As [`points`], of any log; `first_average` is the average that `ema` means.
+pub(super) fn points_of(
+    series: &Series,
+    first_average: Option<&str>,
+    metric: &Metric,
+    weights: &Weights,
+) -> Picked {
+    let Some(column) = series.column(&metric.name).filter(|_| !series.rows.is_empty()) else {
+        return Err(Gap::NoRows);
+    };
+    let images = series.column("images").filter(|_| series.column("weights").is_some());
+    let mut points = Vec::new();
+    for row in rows(series, first_average, weights)? {
+        if let Some(value) = row.values[column] {
+            let images = images.and_then(|at| row.values[at]).map(|images| images as u64);
+            points.push(Point { step: row.step, value, images, spent: None });
+        }
+    }
+    if points.is_empty() { Err(Gap::Undefined) } else { Ok(points) }
+}
+
+/// The steps that a log has rows of, with the images behind each.
+pub(super) fn steps(
+    series: &Series,
+    first_average: Option<&str>,
+    weights: &Weights,
+) -> Result<Vec<(u64, Option<u64>)>, Gap> {
+    let images = series.column("images");
+    let rows = rows(series, first_average, weights)?;
+    Ok(rows.map(|row| (row.step, images.and_then(|at| row.values[at]).map(|images| images as u64))).collect())
+}
+
+/// The rows of the asked weights: at least one.
+fn rows<'a>(
+    series: &'a Series,
+    first_average: Option<&'a str>,
+    weights: &'a Weights,
+) -> Result<impl Iterator<Item = &'a SeriesRow>, Gap> {
+    let told = series.column("weights").is_some();
+    let track = if told { track(series, first_average, weights) } else { None };
+    let wanted = move |row: &&SeriesRow| !told || Some(row.weights.as_str()) == track;
+    if series.rows.is_empty() {
+        return Err(Gap::NoRows);
+    }
+    if !series.rows.iter().any(|row| wanted(&row)) {
+        return Err(Gap::OtherWeights(series.rows.iter().map(|row| row.weights.clone()).collect()));
+    }
+    Ok(series.rows.iter().filter(wanted))
+}
+
+/// The name under which the asked weights stand in a log.
+pub(super) fn track<'a>(
+    series: &'a Series,
+    first_average: Option<&str>,
+    weights: &'a Weights,
+) -> Option<&'a str> {
     match weights {
         Weights::Named(name) => Some(name),
         Weights::FirstEma => {
-            let named = || run.series.rows.iter().map(|row| row.weights.as_str());
+            let named = || series.rows.iter().map(|row| row.weights.as_str());
             // Rows are sorted by label: which average comes first is for the configuration to say.
-            let first = run.first_average.as_deref().and_then(|first| named().find(|name| *name == first));
+            let first = first_average.and_then(|first| named().find(|name| *name == first));
             first.or_else(|| named().find(|name| name.starts_with("ema-")))
         }
     }
@@ -121,6 +123,7 @@ pub(crate) fn choose(points: &[Point], at: At, common: Option<u64>, goal: Goal) 
         At::Last => return points.last().copied().ok_or(Gap::NoRows),
         At::Common => common.ok_or(Gap::NoCommonStep)?,
         At::Step(step) => step,
+        At::Budget(_) => return Err(Gap::NoMeter),
     };
     match points.iter().find(|point| point.step == step) {
         Some(point) => Ok(*point),
@@ -131,10 +134,33 @@ pub(crate) fn choose(points: &[Point], at: At, common: Option<u64>, goal: Goal) 
     }
 }
 
+/// The last point that a budget reaches; `meter` counts what the run spends, `steps` are those it has done. A run
+/// that ended before the budget was spent has no value: what it would have come to is not known.
+pub(crate) fn within(
+    points: &[Point],
+    budget: Budget,
+    meter: Option<&Meter>,
+    steps: u64,
+) -> Result<Point, Gap> {
+    let meter = meter.ok_or(Gap::NoMeter)?;
+    let steps = points.iter().map(|point| point.step).max().unwrap_or(0).max(steps);
+    let total = meter.total(steps);
+    if total < budget.amount {
+        return Err(Gap::ShortOfBudget { unit: budget.unit, spent: total });
+    }
+    let spent = |point: &Point| Some(Point { spent: Some(meter.at(point.step)?), ..*point });
+    let affordable = |point: &Point| point.spent.is_some_and(|spent| spent <= budget.amount);
+    points.iter().filter_map(spent).rfind(affordable).ok_or_else(|| match points.first().and_then(spent) {
+        Some(Point { spent: Some(first), .. }) => Gap::BeyondBudget { unit: budget.unit, first },
+        _ => Gap::NoMeter,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::fixture::run_with;
+    use crate::report::meter::Unit;
 
     fn metric(text: &str) -> Metric {
         text.parse().unwrap()
@@ -195,11 +221,25 @@ mod tests {
     #[test]
     fn the_common_step_is_the_greatest_that_all_share() {
         let at = |steps: &[u64]| -> Vec<Point> {
-            steps.iter().map(|step| Point { step: *step, value: 0.0, images: None }).collect()
+            steps.iter().map(|step| Point { step: *step, value: 0.0, images: None, spent: None }).collect()
         };
         let (a, b, c) = (at(&[1, 2, 3]), at(&[1, 2]), at(&[5]));
         assert_eq!(common_step([a.as_slice(), b.as_slice()].into_iter()), Some(2));
         assert_eq!(common_step([a.as_slice(), c.as_slice()].into_iter()), None);
         assert_eq!(common_step(std::iter::empty::<&[Point]>()), None);
+    }
+
+    #[test]
+    fn a_budget_reads_the_last_row_it_pays_for() {
+        let points = points(&run_with(0, ROWS), &metric("denoise_score"), &Weights::FirstEma).unwrap();
+        let meter = Meter::PerStep(8.0);
+        let within = |amount| {
+            let budget = Budget { unit: Unit::Images, amount };
+            within(&points, budget, Some(&meter), 200).map(|point| (point.step, point.spent))
+        };
+        assert_eq!(within(1600.0), Ok((200, Some(1600.0))));
+        assert_eq!(within(1599.0), Ok((100, Some(800.0))));
+        assert_eq!(within(700.0), Err(Gap::BeyondBudget { unit: Unit::Images, first: 800.0 }));
+        assert_eq!(within(1601.0), Err(Gap::ShortOfBudget { unit: Unit::Images, spent: 1600.0 }));
     }
 }

@@ -5,11 +5,16 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::meter::Unit;
+use crate::rundir::csv_log::float;
+
 /// Why a word is neither.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum PointError {
-    /// Another word than the four of `--at`.
-    #[error("\"{word}\" is not a point of training; use best, last, common or step=N")]
+    /// Another word than those of `--at`.
+    #[error(
+        "\"{word}\" is not a point of training; use best, last, common, step=N, images=N, flops=N or seconds=N"
+    )]
     At { word: String },
     /// Another word than the weights a run evaluates.
     #[error("\"{word}\" names no weights; use raw, ema or ema-DECAY, such as ema-0.999")]
@@ -17,7 +22,7 @@ pub(crate) enum PointError {
 }
 
 /// At which step of each run the metric is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum At {
     /// Each run's own best row, chosen on the split it was measured on.
     Best,
@@ -27,6 +32,23 @@ pub(crate) enum At {
     Common,
     /// One step.
     Step(u64),
+    /// The last row at which a run had spent no more than this.
+    Budget(Budget),
+}
+
+/// How much training may cost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Budget {
+    /// What is counted.
+    pub(crate) unit: Unit,
+    /// How many, above 0.
+    pub(crate) amount: f64,
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.unit, float(self.amount))
+    }
 }
 
 impl FromStr for At {
@@ -37,13 +59,20 @@ impl FromStr for At {
             "best" => Ok(At::Best),
             "last" => Ok(At::Last),
             "common" => Ok(At::Common),
-            _ => text
-                .strip_prefix("step=")
-                .and_then(|step| step.parse().ok())
-                .map(At::Step)
-                .ok_or_else(|| PointError::At { word: text.to_owned() }),
+            _ => number(text).ok_or_else(|| PointError::At { word: text.to_owned() }),
         }
     }
+}
+
+/// `step=400`, `images=64000`, `flops=1e15`, `seconds=3600`.
+fn number(text: &str) -> Option<At> {
+    let (unit, amount) = text.split_once('=')?;
+    if unit == "step" {
+        return amount.parse().ok().map(At::Step);
+    }
+    let unit = Unit::ALL.into_iter().find(|known| known.to_string() == unit)?;
+    let amount: f64 = amount.replace('_', "").parse().ok()?;
+    (amount.is_finite() && amount > 0.0).then_some(At::Budget(Budget { unit, amount }))
 }
 
 impl fmt::Display for At {
@@ -53,6 +82,7 @@ impl fmt::Display for At {
             At::Last => f.write_str("last"),
             At::Common => f.write_str("common"),
             At::Step(step) => write!(f, "step={step}"),
+            At::Budget(budget) => budget.fmt(f),
         }
     }
 }
@@ -96,13 +126,15 @@ mod tests {
 
     #[test]
     fn points_of_training_and_weights_parse_to_what_they_print() {
-        for word in ["best", "last", "common", "step=400"] {
+        for word in ["best", "last", "common", "step=400", "images=64000", "flops=2.5e18", "seconds=0.5"] {
             assert_eq!(word.parse::<At>().unwrap().to_string(), word);
         }
         for word in ["raw", "ema", "ema-0.999"] {
             assert_eq!(word.parse::<Weights>().unwrap().to_string(), word);
         }
-        assert!("step=".parse::<At>().is_err() && "first".parse::<At>().is_err());
+        for wrong in ["step=", "first", "images=0", "flops=inf", "seconds=-1", "hours=2", "images"] {
+            assert!(wrong.parse::<At>().is_err(), "{wrong}");
+        }
         assert!("ema-".parse::<Weights>().is_err() && "rwa".parse::<Weights>().is_err());
     }
 }

@@ -45,15 +45,7 @@ pub(crate) struct SeriesRow {
 impl Series {
     /// Reads a whole file; a missing one is empty, one too large to be a log an error.
     pub(crate) fn read(path: &Path) -> io::Result<Self> {
-        let Some(file) = open(path)? else { return Ok(Self::default()) };
-        match guard::read_at_most(&file, SIZE_LIMIT)? {
-            Some(bytes) => Ok(Self::parse(&bytes)),
-            None => {
-                let reason =
-                    format!("it is larger than {} MiB, the most that is read of a log", SIZE_LIMIT >> 20);
-                Err(io::Error::new(io::ErrorKind::FileTooLarge, reason))
-            }
-        }
+        Ok(read_whole(path)?.map_or_else(Self::default, |bytes| Self::parse(&bytes)))
     }
 
     /// Reads the header and the last rows that fit in a few kilobytes, whatever the file's length.
@@ -154,6 +146,19 @@ impl Series {
             });
         }
         Some(SeriesRow { step, weights, values })
+    }
+}
+
+/// The bytes of a log; `None` where there is none yet, an error where it is too large to be one.
+pub(super) fn read_whole(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let Some(file) = open(path)? else { return Ok(None) };
+    match guard::read_at_most(&file, SIZE_LIMIT)? {
+        Some(bytes) => Ok(Some(bytes)),
+        None => {
+            let reason =
+                format!("it is larger than {} MiB, the most that is read of a log", SIZE_LIMIT >> 20);
+            Err(io::Error::new(io::ErrorKind::FileTooLarge, reason))
+        }
     }
 }
 

@@ -1,11 +1,13 @@
-//! Small-sample statistics: mean, sample standard deviation and Student's t-interval.
+//! Small-sample statistics: mean, sample standard deviation, Student's t-interval and test, Holm's adjustment.
 //!
-//! In: one value per seed. Out: [`Summary`]. Nothing here knows what the values measure.
+//! In: one value per seed. Out: [`Summary`], p values. Nothing here knows what the values measure.
 
 use std::f64::consts::PI;
 
 /// Share of repetitions in which an interval covers the true mean.
 const CONFIDENCE: f64 = 0.95;
+/// Below this p value a 95 % interval leaves out 0.
+pub(crate) const SIGNIFICANCE: f64 = 0.05;
 
 /// Mean, spread and interval of one sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,6 +38,33 @@ impl Summary {
         let half = t_critical(1.0 - CONFIDENCE, n - 1) * std / (n as f64).sqrt();
         Some(Self { n, mean, std: Some(std), ci95: Some((mean - half, mean + half)) })
     }
+}
+
+/// Two-sided p value of Student's test that the mean of `values` is 0; `None` below two values.
+pub(crate) fn p_value(values: &[f64]) -> Option<f64> {
+    let summary = Summary::of(values)?;
+    let std = summary.std?;
+    if std == 0.0 {
+        // Equal values: either no difference at all, or one that never varied.
+        return Some(if summary.mean == 0.0 { 1.0 } else { 0.0 });
+    }
+    let t = summary.mean / (std / (summary.n as f64).sqrt());
+    Some(two_sided_tail(t, (summary.n - 1) as f64))
+}
+
+/// Holm's step-down adjustment: the probability of one false claim among all stays at the level each is held
+/// to. Same order; contrasts without a p value make no claim and are not counted.
+pub(crate) fn holm(p_values: &[Option<f64>]) -> Vec<Option<f64>> {
+    let mut order: Vec<(f64, usize)> =
+        p_values.iter().enumerate().filter_map(|(at, p)| Some(((*p)?, at))).collect();
+    order.sort_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
+    let mut adjusted = vec![None; p_values.len()];
+    let mut least = 0.0_f64;
+    for (rank, (p, at)) in order.iter().enumerate() {
+        least = least.max(((order.len() - rank) as f64 * p).min(1.0));
+        adjusted[*at] = Some(least);
+    }
+    adjusted
 }
 
 /// The t with P(|T| > t) = `tail` for Student's T with `df` ≥ 1 degrees of freedom.
@@ -156,6 +185,35 @@ mod tests {
         let one = Summary::of(&[0.5]).unwrap();
         assert_eq!((one.n, one.mean, one.std, one.ci95), (1, 0.5, None, None));
         assert_eq!(Summary::of(&[]), None);
+    }
+
+    #[test]
+    fn the_test_is_the_interval_read_the_other_way_round() {
+        // t = √3 with one degree of freedom: 2·(1/2 − atan(√3)/π) = 1/3.
+        let (mean, half_range) = (3f64.sqrt(), 1.0);
+        let p = p_value(&[mean - half_range, mean + half_range]).unwrap();
+        assert!((p - 1.0 / 3.0).abs() < 1e-12, "{p}");
+        let summary = Summary::of(&[1.0, 2.0, 4.0]).unwrap();
+        let low = summary.ci95.unwrap().0;
+        let shifted: Vec<f64> = [1.0, 2.0, 4.0].iter().map(|value| value - low).collect();
+        assert!((p_value(&shifted).unwrap() - SIGNIFICANCE).abs() < 1e-10);
+        assert_eq!(
+            (p_value(&[0.0, 0.0]), p_value(&[1.0, 1.0]), p_value(&[1.0])),
+            (Some(1.0), Some(0.0), None)
+        );
+    }
+
+    #[test]
+    fn holm_multiplies_by_what_is_left_and_never_falls() {
+        // Holm (1979): 0.01·3, then max(0.03, 0.02·2), then max(0.04, 0.03).
+        let adjusted = holm(&[Some(0.03), None, Some(0.01), Some(0.02)]);
+        let expected = [Some(0.04), None, Some(0.03), Some(0.04)];
+        for (found, expected) in adjusted.iter().zip(expected) {
+            assert_eq!(found.is_some(), expected.is_some());
+            assert!((found.unwrap_or(0.0) - expected.unwrap_or(0.0)).abs() < 1e-15, "{adjusted:?}");
+        }
+        assert_eq!(holm(&[Some(0.6), Some(0.7)]), [Some(1.0), Some(1.0)]);
+        assert_eq!(holm(&[]), []);
     }
 
     #[test]

@@ -2,12 +2,12 @@
 //!
 //! In: an experiment's folder. Out: header and cells for [`crate::rundir::summary::write`].
 
-use super::compare;
 use super::load::{self, RunRow, VariantRuns};
 use super::metric::{Goal, Log, Metric};
 use super::pick;
 use super::point::Weights;
 use super::series::Series;
+use super::varying::columns;
 use crate::rundir::csv_log::float;
 use crate::rundir::{ExperimentDir, RunDirError};
 
@@ -28,7 +28,7 @@ pub(crate) struct SummaryTable {
 /// Reads an experiment and lays out its summary.
 pub(crate) fn summary(experiment: &ExperimentDir) -> Result<SummaryTable, RunDirError> {
     let loaded = load::load(&[experiment.path().to_path_buf()], Log::Eval)?;
-    let keys = compare::keys(&loaded);
+    let keys = columns(&loaded);
     let mut header: Vec<String> = ["variant", "id", "seed", "state", "step"].map(str::to_owned).into();
     header.extend(keys.iter().cloned());
     header.extend(EVAL_METRICS.map(str::to_owned));

@@ -1,14 +1,13 @@
-//! Whether numbers may be put side by side, and what a reader must know about them.
+//! Whether numbers may be put side by side.
 //!
-//! In: loaded runs and the rows made of them. Out: a refusal with its reason, or notes.
+//! In: loaded runs and the rows made of them. Out: a refusal with its reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::compare::{CompareError, Query, Row};
-use super::gaps::gaps;
+use super::error::CompareError;
 use super::load::{Loaded, RunRow};
 use super::metric::{Log, Metric};
-use super::point::At;
+use super::row::Row;
 use super::varying::compact;
 use super::verdict::list;
 
@@ -16,17 +15,21 @@ use super::verdict::list;
 const IMAGE_KEYS: [&str; 3] = ["data.dataset", "data.image_size", "data.in_channels"];
 
 /// Settings that change what a raw loss means.
-const LOSS_KEYS: [&str; 10] = [
+const LOSS_KEYS: [&str; 14] = [
     "data.dataset",
     "data.image_size",
     "data.in_channels",
     "diffusion.beta_end",
     "diffusion.beta_start",
+    "diffusion.huber_delta",
     "diffusion.loss_type",
+    "diffusion.loss_weighting",
+    "diffusion.min_snr_gamma",
     "diffusion.noise_schedule",
     "diffusion.prediction_type",
     "diffusion.rescale_betas",
     "diffusion.timesteps",
+    "diffusion.zero_terminal_snr",
 ];
 
 /// Refuses a metric that no log has; runs without any log yet prove nothing.
@@ -88,11 +91,9 @@ pub(crate) fn check_settings(loaded: &Loaded, rows: &[Row], metric: &Metric) -> 
     for key in IMAGE_KEYS {
         let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         // Only variants with a value stand side by side.
-        for variant in &loaded.variants {
-            let label = variant.label.clone();
-            let valued = rows.iter().any(|row| row.variant == label && row.summary.is_some());
-            if let Some(value) = variant.value(key).filter(|_| valued) {
-                groups.entry(compact(Some(value))).or_default().insert(label);
+        for row in rows.iter().filter(|row| row.summary.is_some()) {
+            for value in row.members.iter().filter_map(|place| loaded.variants[*place].value(key)) {
+                groups.entry(compact(Some(value))).or_default().insert(row.variant.clone());
             }
         }
         if groups.len() > 1 {
@@ -107,10 +108,7 @@ pub(crate) fn incomparable_losses(loaded: &Loaded, metric: &Metric) -> Option<St
     if !metric.is_raw_loss() {
         return None;
     }
-    let differing: Vec<&str> = LOSS_KEYS
-        .into_iter()
-        .filter(|key| loaded.variants.windows(2).any(|pair| pair[0].value(key) != pair[1].value(key)))
-        .collect();
+    let differing = differing(loaded, &LOSS_KEYS);
     (!differing.is_empty()).then(|| {
         format!(
             "{metric} means something else under each {}, so these numbers are not comparable; compare \
@@ -120,53 +118,9 @@ pub(crate) fn incomparable_losses(loaded: &Loaded, metric: &Metric) -> Option<St
     })
 }
 
-/// What the table cannot say by itself.
-pub(crate) fn notes(loaded: &Loaded, rows: &[Row], query: &Query) -> Vec<String> {
-    let mut notes = gaps(loaded, rows, query);
-    if query.at == Some(At::Best) {
-        notes.push(match query.metric.log {
-            Log::Eval => "each run's step was chosen on the split it is measured on (val), so its value is \
-                          a little too good"
-                .to_owned(),
-            Log::Metrics => "each run's step was chosen on training batches".to_owned(),
-        });
-    }
-    let inexact: Vec<String> = rows
-        .iter()
-        .filter(|row| row.seeds.iter().any(|seed| !seed.exact))
-        .map(|row| row.variant.clone())
-        .collect();
-    if !inexact.is_empty() {
-        notes.push(format!(
-            "resumed under other conditions, so not the bytes of an uninterrupted run: {}",
-            list(&inexact)
-        ));
-    }
-    let dropped: Vec<String> = loaded
-        .variants
-        .iter()
-        .filter(|variant| !variant.asked)
-        .map(|variant| variant.label.clone())
-        .collect();
-    if !dropped.is_empty() {
-        notes.push(format!("no longer asked for by the experiment file: {}", list(&dropped)));
-    }
-    let origins = || loaded.variants.iter().flat_map(|variant| &variant.runs).map(|run| &run.origin);
-    let revisions: BTreeSet<&String> = origins().flat_map(|origin| &origin.revisions).collect();
-    if revisions.len() > 1 {
-        let revisions: Vec<String> = revisions.into_iter().cloned().collect();
-        notes.push(format!("the runs come from different code revisions: {}", list(&revisions)));
-    }
-    let data: BTreeSet<&String> = origins().filter_map(|origin| origin.data.as_ref()).collect();
-    if data.len() > 1 && !differs(loaded, |key| key.starts_with("data.")) {
-        notes.push("the runs saw different images under the same data settings".to_owned());
-    }
-    notes
-}
-
-/// Whether the loaded variants differ in a key that `wanted` accepts.
-fn differs(loaded: &Loaded, wanted: impl Fn(&str) -> bool) -> bool {
-    let settings: Vec<_> = loaded.variants.iter().filter_map(|variant| variant.settings.as_ref()).collect();
-    let chosen = |at: usize| settings[at].iter().filter(|(key, _)| wanted(key));
-    (1..settings.len()).any(|at| !chosen(at - 1).eq(chosen(at)))
+/// Those of `keys` in which variants differ.
+pub(super) fn differing<'a>(loaded: &Loaded, keys: &[&'a str]) -> Vec<&'a str> {
+    let differs =
+        |key: &&str| loaded.variants.windows(2).any(|pair| pair[0].value(key) != pair[1].value(key));
+    keys.iter().copied().filter(differs).collect()
 }

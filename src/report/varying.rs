@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::load::Loaded;
+
 /// Settings of one variant, dotted key to value; a key its configuration ignores is absent.
 pub(crate) type Settings = BTreeMap<String, Value>;
 
@@ -41,6 +43,21 @@ pub(crate) fn flatten(value: &Value) -> Settings {
     let mut settings = Settings::new();
     walk("", value, &mut settings);
     settings
+}
+
+/// The keys of what was loaded that are worth a column.
+pub(super) fn columns(loaded: &Loaded) -> Vec<String> {
+    let known: Vec<&Settings> =
+        loaded.variants.iter().filter_map(|variant| variant.settings.as_ref()).collect();
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    let mut declared: Vec<String> = Vec::new();
+    for (key, _) in loaded.variants.iter().flat_map(|variant| &variant.overrides) {
+        let differs = || loaded.variants.windows(2).any(|pair| pair[0].value(key) != pair[1].value(key));
+        if seen.insert(key) && differs() {
+            declared.push(key.clone());
+        }
+    }
+    varying_keys(&known, &declared)
 }
 
 /// The keys that vary: `declared` first, in that order (the caller knows that these vary), then the others

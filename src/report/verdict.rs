@@ -4,12 +4,11 @@
 //! images and noise, so variants are compared by their differences seed by seed, which vary far less than
 //! the values themselves.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use super::compare::{Row, Seed};
+use super::difference::{self, Difference};
 use super::metric::Goal;
-use super::stats::Summary;
+use super::row::Row;
 
 /// At most this many names are listed.
 const LISTED: usize = 6;
@@ -39,13 +38,16 @@ impl Verdict {
             Goal::Min => "lowest",
             Goal::Max => "highest",
         };
-        let Some((margin, ci95, seeds)) = paired(best, runner_up, goal) else {
-            return unknown(match shared(best, runner_up, goal).len() {
-                1 => format!(
+        let first = advantage(best, runner_up, goal);
+        let Some((Difference { mean: margin, seeds, .. }, ci95)) =
+            first.and_then(|first| Some((first, first.ci95?)))
+        else {
+            return unknown(match first {
+                Some(_) => format!(
                     "{} is {word}, but one seed cannot tell a difference from chance; give [sweep] more seeds",
                     best.variant
                 ),
-                _ => format!(
+                None => format!(
                     "{} is {word}, but shares no seed with the runner-up {}",
                     best.variant, runner_up.variant
                 ),
@@ -56,35 +58,33 @@ impl Verdict {
             let (variant, runner_up) = (best.variant.clone(), runner_up.variant.clone());
             return Verdict::Winner { variant, runner_up, goal, margin, ci95, seeds };
         }
-        let indistinct = valued[1..]
-            .iter()
-            .filter(|row| paired(best, row, goal).is_some_and(|(_, ci95, _)| includes_zero(ci95)));
-        let variants = std::iter::once(&best).chain(indistinct).map(|row| row.variant.clone()).collect();
+        let variants = indistinct(best, &valued[1..], goal);
         Verdict::Tie { variants, margin, ci95, seeds }
     }
 }
 
-/// By how much `best` is better than `other`, seed by seed: mean, interval and number of seeds.
-fn paired(best: &Row, other: &Row, goal: Goal) -> Option<(f64, (f64, f64), usize)> {
-    let summary = Summary::of(&shared(best, other, goal))?;
-    Some((summary.mean, summary.ci95?, summary.n))
+/// The best row and those that cannot be told from it. Every other row is a contrast of its own, so their p
+/// values are adjusted together; the runner-up belongs to the tie in any case.
+fn indistinct(best: &Row, others: &[&Row], goal: Goal) -> Vec<String> {
+    let mut contrasts: Vec<Option<Difference>> =
+        others.iter().map(|row| advantage(best, row, goal).filter(|found| found.p.is_some())).collect();
+    difference::adjust(contrasts.iter_mut().flatten());
+    let tied = others
+        .iter()
+        .zip(contrasts)
+        .filter(|(_, contrast)| contrast.is_some_and(|contrast| !contrast.leaves_out_zero()));
+    std::iter::once(best).chain(tied.map(|(row, _)| *row)).map(|row| row.variant.clone()).collect()
 }
 
-/// The advantage of `best` on each seed that both have a value for.
-fn shared(best: &Row, other: &Row, goal: Goal) -> Vec<f64> {
-    let valued = |seed: &Seed| Some((seed.seed, seed.value()?));
-    let others: BTreeMap<u64, f64> = other.seeds.iter().filter_map(valued).collect();
-    best.seeds
-        .iter()
-        .filter_map(valued)
-        .filter_map(|(seed, value)| {
-            let other = others.get(&seed)?;
-            Some(match goal {
-                Goal::Min => other - value,
-                Goal::Max => value - other,
-            })
-        })
-        .collect()
+/// By how much `best` is better than `other`, seed by seed.
+fn advantage(best: &Row, other: &Row, goal: Goal) -> Option<Difference> {
+    let sign = match goal {
+        Goal::Min => -1.0,
+        Goal::Max => 1.0,
+    };
+    let differences: Vec<f64> =
+        difference::paired(best, other).into_iter().map(|difference| sign * difference).collect();
+    Difference::of(&differences)
 }
 
 impl fmt::Display for Verdict {

@@ -61,6 +61,9 @@ pub struct PlanFile {
     pub experiment: String,
     /// Keys whose value differs between variants, in declared order.
     pub varying: Vec<String>,
+    /// What the experiment gives every swept key where no axis does, in the latest invocation; empty where an
+    /// early version did not say.
+    pub base: Overrides,
     /// Those of the latest invocation first.
     pub variants: Vec<Recorded>,
     /// Entries that could not be read.
@@ -144,12 +147,14 @@ impl PlanFile {
             experiment: String,
             #[serde(default)]
             varying: Vec<String>,
+            #[serde(default)]
+            base: Overrides,
             variants: Entries,
         }
 
-        let File { experiment, varying, variants: Entries { variants, lost } } =
+        let File { experiment, varying, base, variants: Entries { variants, lost } } =
             format::parse(path, text, "plan", PLAN_FORMAT)?;
-        Ok(PlanFile { format: PLAN_FORMAT, experiment, varying, variants, lost })
+        Ok(PlanFile { format: PLAN_FORMAT, experiment, varying, base, variants, lost })
     }
 
     /// Replaces the plan of an experiment, whose folder must exist and whose lock be held.

@@ -23,6 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "plan",
             "report",
             "rundir",
+            "serve",
             "sizing",
             "train",
             "worker",
@@ -45,6 +46,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ops", &[]),
     ("interop", &["config", "diffusion", "model", "rundir"]),
     ("report", &["config", "diffusion", "rundir", "sizing"]),
+    ("serve", &["report", "rundir"]),
 ];
 
 /// Modules that every other may import.

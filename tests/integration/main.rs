@@ -1,6 +1,7 @@
 //! One integration-test binary: each one links libtorch.
 
 mod bombs;
+mod compare;
 mod config;
 mod config_diff;
 mod corruption;
@@ -51,6 +52,7 @@ mod preparation;
 #[cfg(feature = "torch")]
 mod prune_points;
 mod readme;
+mod report;
 #[cfg(feature = "torch")]
 mod run;
 mod schedule;

@@ -132,6 +132,22 @@ fn snapshot(place: &Workplace) -> BTreeMap<String, (Vec<u8>, std::time::SystemTi
         .collect()
 }
 
+/// Runs a command that is refused. A machine that does other things may draw out one run of three; whoever waits for
+/// the owner takes long in each.
+fn goes_at_once(place: &Workplace, command: &[&str]) -> Ran {
+    let mut took = Vec::new();
+    for _ in 0..3 {
+        let limit = limit(&all_at_once(place, &[PLAN]));
+        let started = Instant::now();
+        let refused = place.ablate(command).exits(4);
+        if started.elapsed() < limit {
+            return refused;
+        }
+        took.push((started.elapsed(), limit));
+    }
+    panic!("{command:?} took, each time of what it may: {took:?}");
+}
+
 #[test]
 fn whoever_comes_second_goes_at_once_and_changes_nothing() {
     let place = tiny("");
@@ -153,10 +169,7 @@ fn whoever_comes_second_goes_at_once_and_changes_nothing() {
         &["resume", &folder],
     ];
     for command in others {
-        let limit = limit(&all_at_once(&place, &[PLAN]));
-        let started = Instant::now();
-        let second = place.ablate(command).exits(4);
-        assert!(started.elapsed() < limit, "{command:?} took {:?} of {limit:?}", started.elapsed());
+        let second = goes_at_once(&place, command);
         assert_eq!(second.stdout, "");
         let text = &second.stderr;
         assert!(text.contains(&format!("x is in use by process {launcher} on host ")), "{text}");

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::report::load::{RunRow, VariantRuns};
+use crate::report::progress::Progress;
 use crate::rundir::{RunDir, State, Status};
 
 /// One run.
@@ -46,14 +47,7 @@ impl Row {
             None
         });
         let status = status.as_ref();
-        let steps = variant.config.as_ref().and_then(|config| config.training.steps);
-        let total_steps = status.map(|s| s.total_steps).filter(|&n| n > 0).or(steps).unwrap_or(0);
-        let running = run.state == State::Running;
-        let images_per_second = status.and_then(|s| s.images_per_second).filter(|_| running);
-        let seconds_left = images_per_second.filter(|&speed| speed > 0.0).and_then(|speed| {
-            let batch_size = variant.config.as_ref()?.training.batch_size as f64;
-            Some(total_steps.saturating_sub(run.step) as f64 * batch_size / speed)
-        });
+        let Progress { total_steps, images_per_second, seconds_left } = Progress::of(variant, run, status);
         Row {
             variant: variant.label.clone(),
             id: variant.id.clone(),

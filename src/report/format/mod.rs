@@ -1,21 +1,43 @@
 //! A [`Comparison`] as text: a table for people, Markdown, CSV for pandas, JSON for programs.
 //!
-//! In: the comparison. Out: the whole text. Everything that came from a file passes
-//! [`printable`], in JSON its own escapes.
+//! In: the comparison, and effects and costs where they were asked for. Out: the whole text. Everything that came
+//! from a file passes [`printable`], in JSON its own escapes.
 
 mod cells;
 mod csv;
+mod grid;
 mod json;
-mod table;
+mod sections;
 
 use std::fmt;
 
 use serde_json::Value;
 
 use super::compare::{Comparison, Row, Seed};
+use super::effects::Effects;
 use super::metric::Log;
+use super::pareto::Pareto;
 use super::point::At;
+use super::query::Split;
 use crate::guard::printable;
+use cells::Naming;
+
+/// What is printed together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown<'a> {
+    /// The rows.
+    pub(crate) comparison: &'a Comparison,
+    /// What each setting changes.
+    pub(crate) effects: Option<&'a Effects>,
+    /// Quality against cost.
+    pub(crate) pareto: Option<&'a Pareto>,
+}
+
+impl<'a> From<&'a Comparison> for Shown<'a> {
+    fn from(comparison: &'a Comparison) -> Self {
+        Self { comparison, effects: None, pareto: None }
+    }
+}
 
 /// How a comparison is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -38,19 +60,31 @@ impl Format {
     }
 }
 
-/// Prints `comparison`; tables are fitted to `width` columns. Ends with a line break.
-pub(crate) fn render(comparison: &Comparison, format: Format, width: u16) -> String {
+/// Prints what was compared; tables are fitted to `width` columns. Ends with a line break.
+pub(crate) fn render<'a>(shown: impl Into<Shown<'a>>, format: Format, width: u16) -> String {
+    let shown = shown.into();
+    let comparison = shown.comparison;
     match format {
         Format::Table => {
-            format!("{}\n{}{}", caption(comparison), table::table(comparison, width), prose(comparison))
+            let mut text = format!("{}\n", caption(comparison));
+            text.push_str(&cells::cells(comparison, Naming::Short).table(width));
+            for section in sections::sections(&shown, Naming::Short) {
+                text.push_str(&format!("\n{}\n{}", printable(&section.caption), section.grid.table(width)));
+            }
+            text + &prose(comparison)
         }
         Format::Md => {
-            let caption = table::escape_markdown(&caption(comparison));
-            let prose = table::escape_markdown(prose(comparison).trim()).replace('\n', "\n\n");
-            format!("{caption}\n\n{}\n{prose}\n", table::markdown(comparison))
+            let mut text = format!("{}\n\n", grid::escape_markdown(&caption(comparison)));
+            text.push_str(&cells::cells(comparison, Naming::Full).markdown());
+            for section in sections::sections(&shown, Naming::Full) {
+                let caption = grid::escape_markdown(&printable(&section.caption));
+                text.push_str(&format!("\n{caption}\n\n{}", section.grid.markdown()));
+            }
+            let prose = grid::escape_markdown(prose(comparison).trim()).replace('\n', "\n\n");
+            format!("{text}\n{prose}\n")
         }
-        Format::Csv => csv::csv(comparison),
-        Format::Json => json::json(comparison),
+        Format::Csv => csv::csv(&shown),
+        Format::Json => json::json(&shown),
     }
 }
 
@@ -66,12 +100,25 @@ pub(crate) fn prose(comparison: &Comparison) -> String {
 }
 
 /// What the numbers are: metric, weights, direction, point of training.
-fn caption(comparison: &Comparison) -> String {
+pub(crate) fn caption(comparison: &Comparison) -> String {
     let metric = &comparison.metric;
-    let source = match metric.log {
-        Log::Eval => format!("held-out, {} weights", comparison.weights),
-        Log::Metrics => "training".to_owned(),
+    let source = match (metric.log, comparison.split) {
+        (Log::Eval, Split::Val) => format!("held-out, {} weights", comparison.weights),
+        (Log::Eval, split) => format!("{split} images, {} weights", comparison.weights),
+        (Log::Metrics, _) => "training".to_owned(),
     };
+    let mut name = printable(&metric.to_string());
+    if metric.is_of_the_chain() {
+        name.push_str(" of the chain");
+    }
+    if let Some(covered) = comparison.covered {
+        name.push_str(&format!(
+            " over log-SNR {:.2} to {:.2} ({:.1} % of its weight)",
+            covered.high,
+            covered.low,
+            100.0 * covered.mass
+        ));
+    }
     let at = match (comparison.at, single_step(comparison)) {
         (At::Best, _) => "at each run's best step".to_owned(),
         (At::Last, None) => "at each run's last step".to_owned(),
@@ -79,13 +126,14 @@ fn caption(comparison: &Comparison) -> String {
         (At::Common, Some(step)) => format!("at the last common step ({step})"),
         (At::Common, None) => "at the last common step".to_owned(),
         (At::Step(step), _) => format!("at step {step}"),
+        (At::Budget(budget), _) => format!("at the last row within {budget}"),
     };
-    format!("{} ({source}), {} is better, {at}", printable(&metric.to_string()), metric.goal.comparative())
+    format!("{name} ({source}), {} is better, {at}", metric.goal.comparative())
 }
 
 /// The step of all values, where it is the same one.
 fn single_step(comparison: &Comparison) -> Option<u64> {
-    let mut steps = comparison.rows.iter().flat_map(|row| &row.seeds).filter_map(step);
+    let mut steps = comparison.rows.iter().flat_map(Row::runs).filter_map(step);
     let first = steps.next()?;
     steps.all(|step| step == first).then_some(first)
 }

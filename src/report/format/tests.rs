@@ -6,6 +6,7 @@ use super::*;
 use crate::report::fixture::row;
 use crate::report::metric::{Goal, Metric};
 use crate::report::point::Weights;
+use crate::report::query::Split;
 use crate::report::verdict::Verdict;
 use crate::rundir::State;
 
@@ -25,6 +26,12 @@ fn comparison(variant: &str) -> Comparison {
         weights: Weights::FirstEma,
         at: At::Last,
         keys: vec!["model.channel_multipliers".to_owned(), "diffusion.noise_schedule".to_owned()],
+        split: Split::Val,
+        covered: None,
+        ungrouped: None,
+        baseline: None,
+        incomparable: None,
+        best_over: None,
         verdict: Verdict::of(&rows, Goal::Min),
         rows,
         notes: vec!["a note".to_owned()],
