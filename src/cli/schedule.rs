@@ -93,6 +93,14 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
 
 /// Writes a file that the user named, whole or not at all.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(Failure::user(format!(
+            "there is no folder {}",
+            printable(&folder.display().to_string())
+        ))
+        .with_help("make it first, or name a file in another one with -o FILE"));
+    }
     files::replace_shared(&Disk, path, bytes).map_err(|error| {
         let code = if error.is_storage() { exit::STORAGE } else { exit::INTERNAL };
         Failure::new(error, code).with_help("name a file in a folder that may be written, with -o FILE")

@@ -84,6 +84,26 @@ fn schedules_stand_side_by_side() {
 }
 
 #[test]
+fn a_picture_goes_to_a_file_or_a_pipe() {
+    let place = Workplace::new();
+    let words = ["schedule", "--noise-schedule", "linear,cosine", "--format", "png"];
+    let piped = place.command(&words).output().unwrap();
+    assert_eq!(piped.status.code(), Some(0));
+    let picture = image::load_from_memory(&piped.stdout).unwrap();
+    assert!(picture.width() > 1000 && picture.height() > 500);
+    assert_eq!(place.ablate(&[&words[..], &["-o", "s.png"]].concat()).exits(0).stdout, "s.png\n");
+    assert_eq!(std::fs::read(place.path("s.png")).unwrap(), piped.stdout);
+    // The other formats may be written to a file too.
+    place.ablate(&["schedule", "--format", "csv", "--output", "s.csv"]).exits(0);
+    assert!(std::fs::read_to_string(place.path("s.csv")).unwrap().starts_with("noise_schedule,timesteps,"));
+    assert_eq!(place.files(), ["s.csv", "s.png"]);
+    assert_eq!(
+        refused(&["--format", "png", "-o", "none/s.png"]),
+        "error: there is no folder none\n  help: make it first, or name a file in another one with -o FILE\n"
+    );
+}
+
+#[test]
 fn chains_of_different_length_are_compared_at_the_same_part_of_the_way() {
     let text = said(
         &Workplace::new(),

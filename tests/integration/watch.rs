@@ -262,6 +262,16 @@ fn colours_follow_the_flag_the_environment_and_the_reader() {
 }
 
 #[test]
+fn a_picture_is_not_poured_into_a_terminal() {
+    let place = Workplace::new();
+    let (code, text) = on_terminal(&place, &["schedule", "--format", "png"], 80, 24).ends();
+    assert_eq!(code, Some(2));
+    let told = "error: a terminal cannot show a PNG file\r\n  help: name a file with -o schedules.png, or redirect the \
+                output to one\r\n";
+    assert_eq!(text, told);
+}
+
+#[test]
 fn a_table_is_as_wide_as_its_reader() {
     let place = Workplace::new();
     let name = "a-very-long_name-of-a-variant_with-many_settings-in-it-11111111";

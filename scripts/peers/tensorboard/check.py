@@ -7,6 +7,7 @@ With --read nothing is trained: the event files of these run folders are compare
 
 import csv
 import io
+import logging
 import os
 import pathlib
 import signal
@@ -197,6 +198,8 @@ def train(program, folder):
 
 
 def main():
+    # A reader that watches says that it forgets what an earlier attempt wrote; that is what it should do.
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)
     if sys.argv[1] == "--read":
         for name in sys.argv[2:]:
             _, points, images = check_accumulator(name, accumulator(pathlib.Path(name)), pathlib.Path(name))
