@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_run_of_an_earlier_version_means_what_it_meant_then() {
         let folder = Folder::with("x.toml", "");
-        let config = folder.load("x.toml").unwrap().base().clone();
+        let mut config = folder.load("x.toml").unwrap().base().clone();
         let lacks = |line: &str| {
             let later = KEYS.iter().filter(|key| key.introduced_as.is_some());
             let leaf = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
@@ -118,6 +118,8 @@ mod tests {
             text.lines().filter(|line| !lacks(line)).map(|line| format!("{line}\n")).collect();
         assert!(earlier.lines().count() + 10 < text.lines().count());
         folder.write("run/config.toml", &earlier);
+        // The one key whose meaning then is not its default now: such a run has no event files.
+        config.runtime.tensorboard = false;
         assert_eq!(read_run_config(&folder.path().join("run/config.toml")).unwrap(), config);
     }
 
