@@ -66,7 +66,7 @@ fn common(loaded: &Loaded, points: &[Vec<Picked>]) -> Option<u64> {
 
 fn within(variant: &VariantRuns, run: &RunRow, picked: &Picked, budget: Budget) -> Result<Point, Gap> {
     let points = picked.as_ref().map_err(Clone::clone)?;
-    let meter = Meter::of(budget.unit, variant.config.as_ref(), run);
+    let meter = Meter::of(budget.unit, variant.config.as_deref(), run);
     pick::within(points, budget, meter.as_ref(), run.step)
 }
 

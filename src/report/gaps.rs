@@ -18,7 +18,7 @@ use crate::diffusion::curve::{self, WINDOW};
 pub(super) fn gaps(loaded: &Loaded, rows: &[Row], query: &Query) -> Vec<String> {
     let mut reasons: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for row in rows {
-        let config = row.members.first().and_then(|place| loaded.variants[*place].config.as_ref());
+        let config = row.members.first().and_then(|place| loaded.variants[*place].config.as_deref());
         for gap in row.seeds.iter().filter_map(|seed| seed.point.as_ref().err()) {
             if !matches!(gap, Gap::Failed | Gap::Missing) {
                 reasons.entry(reason(gap, config, query)).or_default().insert(row.variant.clone());

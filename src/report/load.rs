@@ -36,8 +36,8 @@ pub(crate) struct VariantRuns {
     pub(crate) id: String,
     /// Whether the latest plan asks for it.
     pub(crate) asked: bool,
-    /// The resolved configuration, from any readable run.
-    pub(crate) config: Option<Config>,
+    /// The resolved configuration, from any readable run; large, and most variants of a large plan have none yet.
+    pub(crate) config: Option<Box<Config>>,
     /// The identity of `config`, flattened.
     pub(crate) settings: Option<Settings>,
     /// What the plan says about the swept keys.

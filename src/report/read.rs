@@ -32,11 +32,13 @@ impl Reader<'_> {
     /// Reads everything in scope into `loaded`, on all cores, in an order that none of them decides.
     pub(super) fn read(&self, loaded: &mut Loaded) {
         let found = self.find(loaded);
+        // What has neither runs nor notes takes no place.
         let read: Vec<(Option<VariantRuns>, Vec<String>)> = found
             .into_par_iter()
-            .map(|(planned, runs)| {
+            .filter_map(|(planned, runs)| {
                 let mut notes = Notes::default();
-                (self.variant(planned, runs, &mut notes), notes.0)
+                let variant = self.variant(planned, runs, &mut notes);
+                (variant.is_some() || !notes.0.is_empty()).then_some((variant, notes.0))
             })
             .collect();
         for (variant, notes) in read {
@@ -116,7 +118,7 @@ impl Reader<'_> {
             label: format!("{}{}", self.prefix, planned.name),
             id: planned.id,
             asked: planned.asked,
-            config,
+            config: config.map(Box::new),
             settings,
             overrides: planned.overrides.0,
             runs,

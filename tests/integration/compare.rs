@@ -321,7 +321,7 @@ fn failed_and_missing_runs_are_counted_in_every_mode() {
     assert_eq!(effects["axes"][0]["contrasts"][0]["missing"], 2);
     let table = compare(&place, &["--best-over", "learning_rate"]).exits(0).stdout;
     assert!(table.contains("different numbers of seeds"), "{table}");
-    assert!(compare(&place, &[]).exits(0).stdout.contains("2 of 3; 1 diverged"));
+    assert!(compare(&place, &["--format", "md"]).exits(0).stdout.contains("2 of 3; 1 diverged"));
 }
 
 #[test]
