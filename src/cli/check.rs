@@ -3,9 +3,8 @@
 //! Reads only, and leaves a run in use undisturbed. Exit code 0: clean; 1: something is damaged; 2: no runs there.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use super::failure::{Failure, exit};
+use super::failure::{ExitCode, Failure, exit};
 use super::output::print;
 use super::scope::Scope;
 use crate::config::Config;

@@ -4,9 +4,8 @@ mod options;
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
-use std::process::ExitCode;
 
-use super::failure::Failure;
+use super::failure::{ExitCode, Failure};
 use super::output::print;
 use crate::guard::printable;
 use crate::report::compare::{self, CompareError, Comparison, Query};

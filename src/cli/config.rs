@@ -6,13 +6,11 @@ mod diff;
 mod presets;
 mod why;
 
-use std::process::ExitCode;
-
 use clap::Subcommand;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use crate::cli::experiment_args::ExperimentArgs;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output::print;
 use crate::config::Experiment;
 

@@ -6,12 +6,11 @@ mod list;
 mod progress;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Subcommand;
 
 use crate::cli::experiment_args::environment;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{ExitCode, Failure};
 use crate::config::{Config, Data, Dataset, Experiment};
 use crate::data::fetch::Entry;
 

@@ -60,7 +60,7 @@ enum SplitName {
 }
 
 #[cfg(not(feature = "torch"))]
-pub(crate) fn exec(args: Args) -> Result<std::process::ExitCode, super::failure::Failure> {
+pub(crate) fn exec(args: Args) -> Result<super::failure::ExitCode, super::failure::Failure> {
     Err(super::failure::without_torch(&format!("evaluate: {args:?}")))
 }
 

@@ -4,9 +4,8 @@
 //! that the same command, `resume` and `run` go on with.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use super::failure::{Failure, exit};
+use super::failure::{ExitCode, Failure, exit};
 use super::output::note;
 use super::run::{
     Entry, Options, Session, check_precision, end_at_once_until_launched, refuse_inexact, refuse_newer,

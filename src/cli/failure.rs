@@ -1,7 +1,6 @@
 //! What a command reports when it cannot go on: a message, an optional help line and the exit code.
 
 use std::fmt::Display;
-use std::process::ExitCode;
 
 use miette::Diagnostic;
 use thiserror::Error;
@@ -24,6 +23,27 @@ pub(crate) mod exit {
     pub(crate) const INTERRUPTED: u8 = 75;
     /// Second SIGINT.
     pub(crate) const KILLED: u8 = 130;
+}
+
+/// How the program ends. Not the standard library's own: that one cannot be handed to a bare exit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ExitCode(u8);
+
+impl ExitCode {
+    /// Everything that was asked for is done.
+    pub(crate) const SUCCESS: ExitCode = ExitCode(0);
+}
+
+impl From<u8> for ExitCode {
+    fn from(code: u8) -> ExitCode {
+        ExitCode(code)
+    }
+}
+
+impl From<ExitCode> for u8 {
+    fn from(code: ExitCode) -> u8 {
+        code.0
+    }
 }
 
 /// A command's error at the edge of the program.

@@ -31,11 +31,10 @@ mod terminal;
 mod worker;
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use failure::Failure;
+use failure::{Failure, exit};
 use terminal::Color;
 
 /// Ablations of diffusion models from one TOML file: define a sweep, train it, resume it, compare it.
@@ -90,19 +89,31 @@ enum Command {
     ProbePrecision(probe_precision::Args),
 }
 
-/// The command line. What is wrong with it, and the help, are told in the colours that it asks for.
-fn parsed() -> Cli {
+/// The command line, or what it comes to already. What is wrong with it, and the help, are told in the colours that it
+/// asks for.
+fn parsed() -> Result<Cli, clap::Error> {
     let color = Color::of_words(std::env::args_os());
     let mut command = Cli::command().color(color.of_parser());
-    let parsed = Cli::from_arg_matches_mut(&mut command.get_matches_mut());
-    let cli = parsed.unwrap_or_else(|error| error.format(&mut command).exit());
+    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
     cli.color.choose();
-    cli
+    Ok(cli)
+}
+
+/// Prints the help, the version or what is wrong with the command line.
+fn told(error: &clap::Error) -> u8 {
+    // A reader that went away early has what it wanted.
+    let _ = error.print();
+    if error.use_stderr() { exit::USER } else { 0 }
 }
 
 /// Parses the command line, runs the command and returns the exit code.
-pub fn main() -> ExitCode {
-    let outcome = match parsed().command {
+pub fn main() -> u8 {
+    let command = match parsed() {
+        Ok(cli) => cli.command,
+        Err(error) => return told(&error),
+    };
+    let outcome = match command {
         Command::Run(args) => run::exec(args),
         Command::Plan(args) => plan::exec(args),
         Command::Resume(args) => resume::exec(args),
@@ -121,10 +132,11 @@ pub fn main() -> ExitCode {
         Command::Worker(args) => worker::exec(args),
         Command::ProbePrecision(args) => probe_precision::exec(args),
     };
-    outcome.unwrap_or_else(|failure: Failure| {
+    let code = outcome.unwrap_or_else(|failure: Failure| {
         let code = failure.exit_code();
         // Standard error may be a file on the disk that is full: the exit code must not be lost with the words.
         let _ = writeln!(io::stderr().lock(), "{:?}", failure.into_report());
         code
-    })
+    });
+    code.into()
 }

@@ -3,12 +3,10 @@
 //! In: an experiment and its settings. Out: a table or JSON on standard output, remarks on standard error;
 //! writes nothing.
 
-use std::process::ExitCode;
-
 use serde::Serialize;
 
 use crate::cli::experiment_args::ExperimentArgs;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output::{print, warn};
 use crate::cli::plan_table;
 use crate::config::Experiment;

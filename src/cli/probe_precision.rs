@@ -1,8 +1,6 @@
 //! `ablate probe-precision PRECISION`: a small calculation in a 16-bit precision, in a process that may die of it.
 
-use std::process::ExitCode;
-
-use super::failure::Failure;
+use super::failure::{ExitCode, Failure};
 
 /// Options of `ablate probe-precision`.
 #[derive(Debug, clap::Args)]

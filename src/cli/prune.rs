@@ -3,9 +3,8 @@
 //! The newest good one, the best, the pinned ones and the newest `keep` stay. A run in use is left alone and named.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use super::failure::{Failure, exit};
+use super::failure::{ExitCode, Failure, exit};
 use super::output::print;
 use super::run::storage;
 use super::scope::Scope;

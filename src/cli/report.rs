@@ -1,9 +1,8 @@
 //! `ablate report [DIR]`: one HTML file with everything there is to see of an experiment, for a browser without network.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use super::failure::{Failure, exit};
+use super::failure::{ExitCode, Failure, exit};
 use super::output::{note, tell};
 use crate::guard::printable;
 use crate::report::html::{self, Report, Target};

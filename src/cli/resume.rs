@@ -4,9 +4,8 @@
 //! needed and not looked at.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use super::failure::{Failure, exit};
+use super::failure::{ExitCode, Failure, exit};
 use super::output::{note, warn};
 use super::run::{
     Entry, Options, Session, check_precision, end_at_once_until_launched, refuse_newer, require_exact,

@@ -17,10 +17,9 @@ pub(super) use precision::check_precision;
 pub(super) use session::{Options, Session, end_at_once_until_launched, require_torch, storage, take};
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use super::experiment_args::ExperimentArgs;
-use super::failure::Failure;
+use super::failure::{ExitCode, Failure};
 use super::output::{note, warn};
 use super::plan_left_out;
 use crate::config::Experiment;

@@ -42,7 +42,7 @@ pub(crate) struct Args {
 }
 
 #[cfg(not(feature = "torch"))]
-pub(crate) fn exec(args: Args) -> Result<std::process::ExitCode, super::failure::Failure> {
+pub(crate) fn exec(args: Args) -> Result<super::failure::ExitCode, super::failure::Failure> {
     Err(super::failure::without_torch(&format!("draw images: {args:?}")))
 }
 
@@ -52,9 +52,8 @@ pub(crate) use with_torch::exec;
 #[cfg(feature = "torch")]
 mod with_torch {
     use std::path::PathBuf;
-    use std::process::ExitCode;
 
-    use super::super::failure::Failure;
+    use super::super::failure::{ExitCode, Failure};
     use super::super::output::print;
     use super::Args;
     use crate::cli::chosen::{checkpoint_at, run_at, weights_named};

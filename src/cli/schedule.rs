@@ -6,10 +6,9 @@
 use std::collections::HashSet;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use crate::cli::experiment_args::environment;
-use crate::cli::failure::{Failure, exit};
+use crate::cli::failure::{ExitCode, Failure, exit};
 use crate::cli::output::{print, print_bytes};
 use crate::cli::schedule_words::Shown;
 use crate::cli::{schedule_picture, schedule_table};

@@ -11,11 +11,10 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::failure::Failure;
+use super::failure::{ExitCode, Failure};
 use super::output::{note, print};
 use super::run::session::write_summary;
 use super::terminal;

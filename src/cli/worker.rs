@@ -1,9 +1,8 @@
 //! `ablate worker DIR`: train one run folder. Launchers start it; its exit code tells them how it ended.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use super::failure::Failure;
+use super::failure::{ExitCode, Failure};
 
 /// Options of `ablate worker`.
 #[derive(Debug, clap::Args)]

@@ -4,14 +4,13 @@
 //! fingerprint and the time that took, on standard output; the image cache is built where there is none.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Instant;
 
 use serde::Serialize;
 
 use super::{DataDir, native, with_causes};
 use crate::cli::experiment_args::environment;
-use crate::cli::failure::{Failure, exit};
+use crate::cli::failure::{ExitCode, Failure, exit};
 use crate::cli::output::print;
 use crate::config::{Data, Experiment, Request};
 use crate::data::fetch::{Catalogue, Entry};

@@ -4,7 +4,6 @@
 //! progress on standard error.
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -12,7 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::DataDir;
 use super::progress::Progress;
-use crate::cli::failure::{Failure, exit};
+use crate::cli::failure::{ExitCode, Failure, exit};
 use crate::cli::output::print;
 use crate::data::fetch::{self, Catalogue, Entry, Fault, FetchError, Mirror, Options, Outcome, size};
 use crate::guard::printable;

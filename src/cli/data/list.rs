@@ -3,13 +3,12 @@
 //! In: the data folder. Out: a table or JSON on standard output; reads headers only, writes nothing.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::{DataDir, native, with_causes};
-use crate::cli::failure::Failure;
+use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output::print;
 use crate::config::Data;
 use crate::data::fetch::{Catalogue, Entry, size};

@@ -1,6 +1,5 @@
 //! Evaluates, records the rows in the run's folder and prints them.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
@@ -8,7 +7,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use super::measured::Measured;
 use super::{Args, Measure, SplitName};
 use crate::cli::chosen::{Weights, checkpoint_at, run_at, weights_named};
-use crate::cli::failure::{Failure, exit};
+use crate::cli::failure::{ExitCode, Failure, exit};
 use crate::cli::output::{note, print};
 use crate::config::{self, Config, Metric};
 use crate::data::{DataSet, Split};

@@ -4,13 +4,12 @@
 //! and the exit code.
 
 use std::io;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::Entry;
 use super::prepare::{PrepareError, prepare};
 use crate::cli::compare;
-use crate::cli::failure::{Failure, exit};
+use crate::cli::failure::{ExitCode, Failure, exit};
 use crate::cli::output::{say, tell, warn};
 use crate::guard::printable;
 use crate::launch::{
