@@ -5,41 +5,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use super::error::CompareError;
 use super::load::{Loaded, RunRow};
 use super::query::Split;
 use super::series::Series;
 use super::verdict::list;
-use crate::guard;
-use crate::rundir::RunDir;
+use crate::rundir::{EvalSettings, RunDir};
 
-/// Version of `evals/<fingerprint>.json`.
-const FORMAT: u32 = 1;
-/// Settings are a few lines.
-const SETTINGS_LIMIT: u64 = 64 << 10;
 /// A row for every step and average of a long run.
 const ROWS_LIMIT: u64 = 8 << 20;
 /// Above the number of ways anybody evaluates one run.
 const MAX_EVALUATIONS: usize = 256;
 
-/// What decides whether two numbers may be put side by side; the file has them beside its numbers.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-struct Settings {
-    #[serde(default)]
-    format: u32,
-    split: String,
-    images: u64,
-    stride: u64,
-    data: String,
-}
-
 /// One evaluation of one run.
 #[derive(Debug)]
 pub(super) struct Evaluation {
     fingerprint: String,
-    settings: Settings,
+    settings: EvalSettings,
     /// The rows, as those of `eval.csv`.
     pub(super) series: Series,
     /// Where its denoising curve is.
@@ -113,7 +95,7 @@ impl Evaluations {
         let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (variant, runs) in loaded.variants.iter().zip(&self.runs) {
             for one in runs.iter().flatten().filter(|one| one.has(column)) {
-                groups.entry(one.settings.words()).or_default().insert(variant.label.clone());
+                groups.entry(words(&one.settings)).or_default().insert(variant.label.clone());
             }
         }
         let groups: Vec<String> = groups
@@ -136,14 +118,12 @@ impl Evaluation {
     }
 }
 
-impl Settings {
-    fn words(&self) -> String {
-        let stride = match self.stride {
-            1 => String::new(),
-            stride => format!(", each at every {stride}th noise level"),
-        };
-        format!("{} images of {}{stride}, data {}", self.images, self.split, self.data)
-    }
+fn words(settings: &EvalSettings) -> String {
+    let stride = match settings.stride {
+        1 => String::new(),
+        stride => format!(", each at every {stride}th noise level"),
+    };
+    format!("{} images of {}{stride}, data {}", settings.images, settings.split, settings.data)
 }
 
 /// The evaluations of one split in a run's folder, and what is wrong with others.
@@ -171,16 +151,8 @@ fn of_run(run: &RunDir, split: &str) -> (Vec<Evaluation>, Vec<String>) {
 
 /// One evaluation; `None` where it is of another split.
 fn one(path: &Path, split: &str) -> Result<Option<Evaluation>, String> {
-    let file = guard::open(path).map_err(|error| error.to_string())?;
-    let bytes = guard::read_at_most(&file, SETTINGS_LIMIT).map_err(|error| error.to_string())?;
-    let settings: Settings =
-        serde_json::from_slice(&bytes.ok_or("it is too large")?).map_err(|error| error.to_string())?;
-    if settings.format > FORMAT {
-        return Err(format!("it has format {}, this program knows formats up to {FORMAT}", settings.format));
-    }
-    if settings.split != split {
-        return Ok(None);
-    }
+    let settings = EvalSettings::read(path).map_err(|error| error.to_string())?;
+    let Some(settings) = settings.filter(|settings| settings.split == split) else { return Ok(None) };
     let rows = path.with_extension("csv");
     if std::fs::symlink_metadata(&rows).is_ok_and(|found| found.len() > ROWS_LIMIT) {
         return Err(format!("its rows take more than {} MiB", ROWS_LIMIT >> 20));

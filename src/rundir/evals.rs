@@ -18,6 +18,8 @@ use super::{Cell, Disk, RunDir, RunDirError, files};
 use crate::guard;
 
 const SIZE_LIMIT: u64 = 64 << 20;
+/// Settings are a few lines.
+const SETTINGS_LIMIT: u64 = 64 << 10;
 /// Two evaluations that end in the same moment write one after the other.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -25,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvalSettings {
     /// Version of the file.
+    #[serde(default = "format::first")]
     pub format: u32,
     /// `train`, `val` or `test`.
     pub split: String,
@@ -41,6 +44,15 @@ impl EvalSettings {
     pub fn in_full(split: &str, images: usize, data: &str) -> EvalSettings {
         let (split, data) = (split.to_owned(), data.to_owned());
         EvalSettings { format: EVALS_FORMAT, split, images, stride: 1, data }
+    }
+
+    /// Reads the settings beside an evaluation's numbers; `None` where there are none.
+    ///
+    /// # Errors
+    /// They cannot be read, or are of a newer version.
+    pub fn read(path: &Path) -> Result<Option<EvalSettings>, RunDirError> {
+        let text = files::read_text(&Disk, path, SETTINGS_LIMIT)?;
+        text.map(|text| format::parse(path, &text, "evaluation", EVALS_FORMAT)).transpose()
     }
 
     /// 16 hexadecimal digits; the stem of the files.
@@ -187,9 +199,8 @@ mod tests {
         let nodes: Vec<&str> =
             levels.lines().skip(1).take(3).map(|row| row.split(',').nth(2).unwrap()).collect();
         assert_eq!((nodes, levels.lines().count()), (vec!["-1", "2", "10"], 10));
-        let written: EvalSettings =
-            serde_json::from_str(&std::fs::read_to_string(path.with_extension("json")).unwrap()).unwrap();
-        assert_eq!(written, settings());
+        let written = EvalSettings::read(&path.with_extension("json")).unwrap();
+        assert_eq!(written, Some(settings()));
     }
 
     #[test]
