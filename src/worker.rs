@@ -189,8 +189,7 @@ fn check_provenance(
     status: &mut Status,
 ) -> Result<(), WorkerError> {
     let mut provenance = Provenance::read(run)?;
-    let recorded = provenance.comparable_fingerprint(&facts.data_fingerprint);
-    if let Some(recorded) = recorded.filter(|recorded| *recorded != facts.data_fingerprint) {
+    if let Some(recorded) = provenance.other_data(&facts.data_fingerprint) {
         let (run, recorded) = (run.path().to_path_buf(), recorded.to_owned());
         return Err(WorkerError::Data { run, found: facts.data_fingerprint, recorded });
     }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::report::query::Split;
+
 /// Options of `ablate eval`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -19,7 +21,7 @@ pub(crate) struct Args {
     metrics: Vec<Measure>,
     /// On which images: test is reported, val chose the best checkpoint, train was trained on.
     #[arg(long, value_enum, value_name = "SPLIT", default_value = "test")]
-    split: SplitName,
+    split: Split,
     /// The first so many images of the split, in an order that every run shares; all where there are fewer.
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(2..))]
     images: u32,
@@ -46,17 +48,6 @@ enum Measure {
     Loss,
     /// Bits per dimension of the chain.
     BitsPerDim,
-}
-
-/// A part of the data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum SplitName {
-    /// The publisher's test images.
-    Test,
-    /// Held out of the training files.
-    Val,
-    /// What the network was trained on.
-    Train,
 }
 
 #[cfg(not(feature = "torch"))]

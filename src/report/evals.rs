@@ -9,7 +9,7 @@ use super::error::CompareError;
 use super::load::{Loaded, RunRow};
 use super::query::Split;
 use super::series::Series;
-use super::verdict::list;
+use super::trust::in_groups;
 use crate::rundir::{EvalSettings, RunDir};
 
 /// A row for every step and average of a long run.
@@ -98,15 +98,9 @@ impl Evaluations {
                 groups.entry(words(&one.settings)).or_default().insert(variant.label.clone());
             }
         }
-        let groups: Vec<String> = groups
-            .into_iter()
-            .map(|(settings, variants)| {
-                format!("{settings} in {}", list(&variants.into_iter().collect::<Vec<_>>()))
-            })
-            .collect();
         CompareError::SettingsDiffer {
             metric: metric.to_owned(),
-            reason: format!("no evaluation is common to all runs: {}", groups.join("; ")),
+            reason: format!("no evaluation is common to all runs: {}", in_groups(groups)),
         }
     }
 }

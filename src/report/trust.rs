@@ -61,22 +61,22 @@ pub(crate) fn check_column(runs: &[&RunRow], metric: &Metric) -> Result<(), Comp
     })
 }
 
+/// `16 in a, b; 64 in c`: which variants have which value.
+pub(super) fn in_groups(groups: impl IntoIterator<Item = (String, BTreeSet<String>)>) -> String {
+    let group = |(value, variants): (String, BTreeSet<String>)| {
+        format!("{value} in {}", list(&variants.into_iter().collect::<Vec<_>>()))
+    };
+    groups.into_iter().map(group).collect::<Vec<_>>().join("; ")
+}
+
 /// Refuses values that were measured on different images.
 pub(crate) fn check_settings(loaded: &Loaded, rows: &[Row], metric: &Metric) -> Result<(), CompareError> {
     if metric.log != Log::Eval {
         return Ok(());
     }
-    let refuse = |what: &str, groups: Vec<(String, BTreeSet<String>)>| {
-        let groups: Vec<String> = groups
-            .into_iter()
-            .map(|(value, variants)| {
-                format!("{value} in {}", list(&variants.into_iter().collect::<Vec<_>>()))
-            })
-            .collect();
-        CompareError::SettingsDiffer {
-            metric: metric.to_string(),
-            reason: format!("{what} differs: {}", groups.join("; ")),
-        }
+    let refuse = |what: &str, groups: Vec<(String, BTreeSet<String>)>| CompareError::SettingsDiffer {
+        metric: metric.to_string(),
+        reason: format!("{what} differs: {}", in_groups(groups)),
     };
     let mut by_count: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
     for row in rows {

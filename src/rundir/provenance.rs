@@ -111,6 +111,11 @@ impl Provenance {
         earlier.into_iter().find(|earlier| number(earlier) == number(now))
     }
 
+    /// The fingerprint that was recorded, where it says that the images were others than those of `now`.
+    pub fn other_data(&self, now: &str) -> Option<&str> {
+        self.comparable_fingerprint(now).filter(|recorded| *recorded != now)
+    }
+
     /// Reads a run's record; empty where there is none yet.
     pub fn read(run: &RunDir) -> Result<Provenance, RunDirError> {
         let path = run.provenance_path();

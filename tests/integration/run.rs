@@ -474,16 +474,22 @@ fn a_damaged_run_configuration_is_written_again() {
     run.assert_equals(&expected, "trained anew");
 }
 
-#[test]
-fn resume_needs_nothing_but_the_run_tree() {
+/// Two seeds, stopped once the first has a checkpoint.
+fn two_stopped(jobs: &str) -> Workplace {
     let place = tiny("[sweep]\ninclude_base = true\nseeds = [0, 1]\n");
-    let mut running = Background::start(&place, &["run", "x.toml", "--jobs", "2"]);
+    let mut running = Background::start(&place, &["run", "x.toml", "--jobs", jobs]);
     wait_for("a first checkpoint", PATIENCE, || {
         assert!(!running.has_ended());
         runs_of(&place).first().filter(|run| !run.checkpoints().is_empty()).map(drop)
     });
     running.send(Signal::TERM);
     running.wait();
+    place
+}
+
+#[test]
+fn resume_needs_nothing_but_the_run_tree() {
+    let place = two_stopped("2");
     fs::remove_file(place.path("x.toml")).unwrap();
 
     // From another folder, one run by name first.
@@ -502,14 +508,7 @@ fn resume_needs_nothing_but_the_run_tree() {
 
 #[test]
 fn resume_leaves_out_a_run_whose_configuration_cannot_be_read_and_trains_the_others() {
-    let place = tiny("[sweep]\ninclude_base = true\nseeds = [0, 1]\n");
-    let mut running = Background::start(&place, &["run", "x.toml", "--jobs", "1"]);
-    wait_for("a first checkpoint", PATIENCE, || {
-        assert!(!running.has_ended());
-        runs_of(&place).first().filter(|run| !run.checkpoints().is_empty()).map(drop)
-    });
-    running.send(Signal::TERM);
-    running.wait();
+    let place = two_stopped("1");
     let runs = runs_of(&place);
     assert_eq!(runs.len(), 2, "both are laid out");
     fs::write(runs[0].path.join("config.toml"), "[data").unwrap();

@@ -5,13 +5,15 @@ use std::time::Duration;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use super::measured::Measured;
-use super::{Args, Measure, SplitName};
+use super::{Args, Measure};
 use crate::cli::chosen::{Weights, checkpoint_at, run_at, weights_named};
 use crate::cli::failure::{ExitCode, Failure, exit};
 use crate::cli::output::{note, print};
+use crate::cli::run::storage;
 use crate::config::{self, Config, Metric};
-use crate::data::{DataSet, Split};
+use crate::data::{self, DataSet};
 use crate::guard::printable;
+use crate::report::query::Split;
 use crate::rundir::{Checkpoint, EvalSettings, RunDir, evals, provenance::Provenance};
 use crate::sizing;
 use crate::train::{self, Execution, HeldOut, Prepared};
@@ -27,7 +29,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     check_data(&run, data)?;
     let split = split(&args, prepared.data())?;
     let held_out = HeldOut::open(&config, &execution(&run, &config)?, &prepared, split).map_err(failure)?;
-    let settings = EvalSettings::in_full(args.split.name(), held_out.images(), data);
+    let settings = EvalSettings::in_full(&args.split.to_string(), held_out.images(), data);
     say_fewer(&args, held_out.images());
     let chain = args.metrics.contains(&Measure::BitsPerDim);
     let bar = chain.then(|| cost(&config, held_out.images(), weights.len()));
@@ -39,10 +41,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         bar.finish_and_clear();
     }
     let rows: Vec<_> = measured.iter().map(Measured::rows).collect();
-    let path = evals::record(&run, &settings, &rows).map_err(|error| {
-        let code = if error.is_storage() { exit::STORAGE } else { exit::INTERNAL };
-        Failure::new(error, code)
-    })?;
+    let path = evals::record(&run, &settings, &rows).map_err(storage)?;
     if args.json {
         print(&Measured::json(&measured, &settings, &path))?;
     } else {
@@ -87,7 +86,7 @@ fn asking(args: &Args, mut config: Config) -> Config {
 /// Other images than the run's would give numbers that belong to no run.
 fn check_data(run: &RunDir, found: &str) -> Result<(), Failure> {
     let provenance = Provenance::read(run).map_err(Failure::internal)?;
-    match provenance.comparable_fingerprint(found).filter(|recorded| *recorded != found) {
+    match provenance.other_data(found) {
         None => Ok(()),
         Some(recorded) => Err(Failure::user(format!(
             "the data of {} changed: fingerprint {found}, the run was trained with {}",
@@ -98,14 +97,14 @@ fn check_data(run: &RunDir, found: &str) -> Result<(), Failure> {
     }
 }
 
-fn split<'d>(args: &Args, data: &'d DataSet) -> Result<&'d Split, Failure> {
+fn split<'d>(args: &Args, data: &'d DataSet) -> Result<&'d data::Split, Failure> {
     let split = match args.split {
-        SplitName::Test => &data.test,
-        SplitName::Val => &data.val,
-        SplitName::Train => &data.train,
+        Split::Test => &data.test,
+        Split::Val => &data.val,
+        Split::Train => &data.train,
     };
     if split.is_empty() {
-        return Err(Failure::user(format!("the data set has no {} images", args.split.name()))
+        return Err(Failure::user(format!("the data set has no {} images", args.split))
             .with_help("use --split val: images held out of the training files"));
     }
     Ok(split)
@@ -119,11 +118,7 @@ fn execution(run: &RunDir, config: &Config) -> Result<Execution, Failure> {
 
 fn say_fewer(args: &Args, images: usize) {
     if images < args.images as usize {
-        note(format_args!(
-            "{} has {images} images, fewer than {}: all are used",
-            args.split.name(),
-            args.images
-        ));
+        note(format_args!("{} has {images} images, fewer than {}: all are used", args.split, args.images));
     }
 }
 
@@ -169,14 +164,4 @@ fn failure(error: train::Error) -> Failure {
         _ => exit::INTERNAL,
     };
     Failure::new(error, code)
-}
-
-impl SplitName {
-    fn name(self) -> &'static str {
-        match self {
-            SplitName::Test => "test",
-            SplitName::Val => "val",
-            SplitName::Train => "train",
-        }
-    }
 }
