@@ -19,7 +19,7 @@ const OLDER: u64 = 12;
 const NEWEST: u64 = 16;
 const FILES: [&str; 5] =
     ["model.safetensors", "ema.safetensors", "optimizer.safetensors", "progress.json", "manifest.json"];
-const LOGS: [&str; 4] = ["metrics.csv", "timing.csv", "eval.csv", "levels.csv"];
+const LOGS: [&str; 5] = ["metrics.csv", "timing.csv", "eval.csv", "levels.csv", "images.csv"];
 
 /// A killed run with two good checkpoints.
 struct Subject {
