@@ -32,7 +32,7 @@ struct Subject {
 
 impl Subject {
     fn new() -> Subject {
-        let place = golden::workplace(&golden::formats()[1]);
+        let place = golden::workplace(&golden::newest());
         let run = RunDir::at(golden::run(&place, 1));
         let config = config::read_run_config(&run.config_path()).unwrap();
         let owner = Owner { run_id: config::identity(&config), seed: 1 };
