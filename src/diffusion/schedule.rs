@@ -124,7 +124,7 @@ impl Schedule {
 }
 
 /// First and last β, both scaled by 1000/T where the configuration says so.
-fn ends(diffusion: &Diffusion) -> (f64, f64) {
+pub fn ends(diffusion: &Diffusion) -> (f64, f64) {
     let scale = if diffusion.rescale_betas { 1000.0 / diffusion.timesteps as f64 } else { 1.0 };
     (diffusion.beta_start * scale, diffusion.beta_end * scale)
 }
