@@ -14,4 +14,4 @@ mod schedule;
 mod spacing;
 
 pub use schedule::{Schedule, ScheduleError, ends};
-pub use spacing::timesteps;
+pub use spacing::{places, timesteps};
