@@ -147,7 +147,10 @@ mod tests {
         assert!(text.starts_with("error: data.in_channels = 4 "), "{text}");
         assert_eq!(text.matches("\n  set in x/config.json\n").count(), 2, "{text}");
         let text = made(&[given("diffusion.zero_terminal_snr", true)], &[]).unwrap_err();
-        assert!(text.contains("with diffusion.prediction_type = \"epsilon\"\n  set in x/config.json"), "{text}");
+        assert!(
+            text.contains("with diffusion.prediction_type = \"epsilon\"\n  set in x/config.json"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -89,7 +89,9 @@ impl InteropError {
     /// Whether the disk is to blame.
     pub fn is_storage(&self) -> bool {
         match self {
-            InteropError::RunDir(error) | InteropError::Weights(WeightsError::RunDir(error)) => error.is_storage(),
+            InteropError::RunDir(error) | InteropError::Weights(WeightsError::RunDir(error)) => {
+                error.is_storage()
+            }
             _ => false,
         }
     }

@@ -3,6 +3,7 @@
 //! In: a file. Out: values of the kind that is asked for; everything that is none, or that nobody asked for, as a
 //! [`Problem`] with name, value and file. All of them are collected before any is reported.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -37,7 +38,8 @@ impl Fields {
         let file = guard::open_linked(path).map_err(io)?;
         let bytes = guard::read_at_most(&file, SIZE_LIMIT).map_err(io)?;
         let bytes = bytes.ok_or_else(|| malformed(format!("it is larger than {} MiB", SIZE_LIMIT >> 20)))?;
-        match serde_json::from_slice(&bytes) {
+        let text = String::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8 text".to_owned()))?;
+        match serde_json::from_str(&quoted(&text)) {
             Ok(Value::Object(object)) => Ok(Fields::new(path, object)),
             Ok(_) => Err(malformed("it is no JSON object".to_owned())),
             Err(error) => Err(malformed(error.to_string())),
@@ -47,11 +49,6 @@ impl Fields {
     /// As [`Fields::read`], of what was read; `path` is for messages.
     pub(super) fn new(path: &Path, object: Map<String, Value>) -> Fields {
         Fields { path: path.to_path_buf(), object, problems: Vec::new() }
-    }
-
-    /// The file.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Adds a problem of a field.
@@ -83,7 +80,9 @@ impl Fields {
 
     /// Takes a finite number.
     pub(super) fn number(&mut self, key: &str, default: f64) -> f64 {
-        self.taken(key, default, "it is no number", |value| value.as_f64().filter(|number| number.is_finite()))
+        self.taken(key, default, "it is no number", |value| {
+            value.as_f64().filter(|number| number.is_finite())
+        })
     }
 
     /// Takes true or false.
@@ -128,6 +127,11 @@ impl Fields {
         })
     }
 
+    /// What was wrong with the fields that were taken.
+    pub(super) fn end_of_known(self) -> Vec<Problem> {
+        self.problems
+    }
+
     /// What was wrong, fields that nobody took included. What begins with `_` is about the file itself.
     pub(super) fn end(mut self, unknown: &str) -> Vec<Problem> {
         for (key, value) in std::mem::take(&mut self.object) {
@@ -137,6 +141,32 @@ impl Fields {
         }
         self.problems
     }
+}
+
+/// Python writes infinities and no-numbers bare, which JSON does not have: they become words.
+fn quoted(text: &str) -> Cow<'_, str> {
+    const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+    if !WORDS.iter().any(|word| text.contains(word)) {
+        return Cow::Borrowed(text);
+    }
+    let (mut out, mut rest, mut in_string) = (String::with_capacity(text.len() + 16), text, false);
+    while let Some(first) = rest.chars().next() {
+        let word = WORDS.iter().find(|word| !in_string && rest.starts_with(**word));
+        let length = match (word, first) {
+            (Some(word), _) => word.len(),
+            // What is escaped is part of the string, a quote too.
+            (None, '\\') if in_string => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+            _ => first.len_utf8(),
+        };
+        let (taken, after) = rest.split_at(length);
+        in_string ^= taken == "\"";
+        match word {
+            Some(word) => out.extend(["\"", word, "\""]),
+            None => out.push_str(taken),
+        }
+        rest = after;
+    }
+    Cow::Owned(out)
 }
 
 /// 1 and 1.0 are one number.
@@ -209,6 +239,17 @@ mod tests {
         assert!(refusal(&format!("{{\"a\": {}}}", "[".repeat(100_000))).contains("recursion limit"));
         let missing = Fields::read(&folder.path().join("none.json")).unwrap_err().to_string();
         assert!(missing.starts_with("cannot read"), "{missing}");
+    }
+
+    #[test]
+    fn numbers_that_only_python_writes_become_words() {
+        let text = r#"{"a": -Infinity, "b": [NaN, Infinity], "NaN \" Infinity": "NaN\\", "c": NaN}"#;
+        let value: Value = serde_json::from_str(&quoted(text)).unwrap();
+        assert_eq!(
+            value,
+            json!({"a": "-Infinity", "b": ["NaN", "Infinity"], "NaN \" Infinity": "NaN\\", "c": "NaN"})
+        );
+        assert!(matches!(quoted("{\"a\": 1}"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -87,7 +87,9 @@ fn check_free(target: &Path, existing: Existing) -> Result<(), InteropError> {
             let names = Disk.names(target).map_err(|source| RunDirError::io("list", target, source))?;
             if names.is_empty() { Ok(()) } else { taken("is a folder that is not empty") }
         }
-        Ok(found) if found.kind == Kind::Other => taken("is a link or no file at all, and nothing is written there"),
+        Ok(found) if found.kind == Kind::Other => {
+            taken("is a link or no file at all, and nothing is written there")
+        }
         Ok(_) => taken("is there already"),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(RunDirError::io("look at", target, source).into()),
@@ -128,7 +130,10 @@ mod tests {
         let fresh = Fresh::begin(&target, Existing::Nothing).unwrap();
         fs::write(fresh.path().join("x"), "2").unwrap();
         fresh.publish().unwrap();
-        assert_eq!((names(&folder.path().join("a")), names(&target)), (vec!["b".to_owned()], vec!["x".to_owned()]));
+        assert_eq!(
+            (names(&folder.path().join("a")), names(&target)),
+            (vec!["b".to_owned()], vec!["x".to_owned()])
+        );
     }
 
     #[test]

@@ -14,6 +14,8 @@
 mod error;
 mod export;
 mod fields;
+#[cfg(test)]
+mod fixture;
 mod fresh;
 mod import;
 mod layout;
@@ -28,3 +30,6 @@ pub use error::InteropError;
 pub use export::{Export, Format};
 pub use import::import;
 pub use source::Source;
+
+/// The version of diffusers whose classes, fields and defaults are meant.
+const VERSION: &str = "0.36.0";

@@ -30,7 +30,13 @@ mod tests {
         ] {
             assert_eq!(current(early), now);
         }
-        for name in ["mid_block.attentions.0.to_out.0.bias", "conv_in.weight", "query.weight", "x", "a.query.0.weight"] {
+        for name in [
+            "mid_block.attentions.0.to_out.0.bias",
+            "conv_in.weight",
+            "query.weight",
+            "x",
+            "a.query.0.weight",
+        ] {
             assert_eq!(current(name), name);
         }
     }

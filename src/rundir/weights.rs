@@ -233,7 +233,7 @@ fn weights_of(checkpoint: checkpoint::Checkpoint) -> Result<(PathBuf, Option<Str
 }
 
 /// Holds a file's header to its length and its tensors to those of a network; the numbers are not read.
-pub(super) fn check_file(path: &Path, network: &[(String, Vec<usize>)]) -> Result<(), WeightsError> {
+pub(crate) fn check_file(path: &Path, network: &[(String, Vec<usize>)]) -> Result<(), WeightsError> {
     let file = WeightsFile { path: path.to_path_buf(), blake3: String::new(), header: header(path)? };
     file.check_tensors(network.iter().cloned())
 }

@@ -49,8 +49,9 @@ pub enum TensorsError {
 pub(crate) fn write(path: &Path, tensors: &[NamedTensor]) -> Result<(), TensorsError> {
     let mut sorted: Vec<&NamedTensor> = tensors.iter().collect();
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
-    let start = weights::file_start(sorted.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())))
-        .map_err(|source| TensorsError::Format { path: path.into(), source })?;
+    let start =
+        weights::file_start(sorted.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())))
+            .map_err(|source| TensorsError::Format { path: path.into(), source })?;
     files::create_with(&Disk, path, |file| {
         file.write_all(&start)?;
         let values = sorted.iter().flat_map(|tensor| &tensor.values);
