@@ -35,10 +35,10 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let (model, data, diffusion, sampling) =
         (&config.model, &config.data, &config.diffusion, &config.sampling);
     let said = format!(
-        "{} x {} images of {} channels, {} parameters; {} timesteps, {}; sampled by {} in {} steps",
+        "{} x {} {} images, {} parameters; {} timesteps, {}; sampled by {} in {} steps",
         data.image_size,
         data.image_size,
-        data.in_channels,
+        if data.in_channels == 1 { "grey" } else { "RGB" },
         sizing::parameters(model, data),
         diffusion.timesteps,
         diffusion.noise_schedule.name(),
