@@ -13,5 +13,5 @@ pub mod sampler;
 mod schedule;
 mod spacing;
 
-pub use schedule::{Schedule, ScheduleError};
+pub use schedule::{Schedule, ScheduleError, betas, ends};
 pub use spacing::{places, timesteps};

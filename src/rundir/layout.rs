@@ -109,8 +109,9 @@ impl RunDir {
         self.path.parent()?.file_name()?.to_str()
     }
 
-    /// The experiment this run lies in.
+    /// The experiment this run lies in; a run under a name of its own lies in none.
     pub fn experiment(&self) -> Option<ExperimentDir> {
+        self.seed()?;
         Some(ExperimentDir::at(self.path.parent()?.parent()?))
     }
 

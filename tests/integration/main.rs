@@ -26,6 +26,8 @@ mod experiments;
 #[cfg(feature = "torch")]
 mod fallback;
 mod fetch;
+#[cfg(feature = "torch")]
+mod folders;
 mod formats;
 #[cfg(feature = "torch")]
 mod full_disk;
