@@ -6,7 +6,7 @@
 //! config  ->  plan  ->  launch  ->  worker -> train  ->  rundir  ->  report, serve
 //! ```
 //!
-//! `config`, `plan`, `sizing`, `rundir`, `launch`, `memory`, `report`, `serve`, `data` and the plain arithmetic of
+//! `config`, `plan`, `sizing`, `rundir`, `launch`, `memory`, `interop`, `report`, `serve`, `data` and the plain arithmetic of
 //! `diffusion` never touch libtorch (the control plane). `model`, `ops`, `train` and `worker` do, behind
 //! the feature `torch`.
 
@@ -18,6 +18,7 @@ pub mod diffusion;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod guard;
+pub mod interop;
 pub mod launch;
 pub mod memory;
 #[cfg(feature = "torch")]

@@ -4,14 +4,13 @@
 
 use std::path::PathBuf;
 
+use super::chosen::tensors_of;
 use super::failure::{ExitCode, Failure, exit};
 use super::output::print;
 use super::scope::Scope;
-use crate::config::Config;
 use crate::guard::{escape_json, printable};
 use crate::rundir::Disk;
 use crate::rundir::audit::{Audit, Auditor, Finding, Gravity};
-use crate::sizing::{self, Layer};
 
 /// Options of `ablate check`.
 #[derive(Debug, clap::Args)]
@@ -27,19 +26,13 @@ pub(crate) struct Args {
 /// Looks at every run and prints what was found.
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let scope = Scope::at(&args.folder)?;
-    let auditor = Auditor { fs: &Disk, tensors: &tensors };
+    let auditor = Auditor { fs: &Disk, tensors: &tensors_of };
     let mut audit = Audit::default();
     scope.experiments.iter().for_each(|experiment| audit.extend(auditor.experiment(experiment)));
     scope.runs.iter().for_each(|run| audit.extend(auditor.run(run)));
     let text = if args.json { json(&audit)? } else { lines(&audit) };
     print(&text)?;
     Ok(if audit.damaged() > 0 { ExitCode::from(exit::SOME_FAILED) } else { ExitCode::SUCCESS })
-}
-
-/// The tensors of the network that a configuration describes.
-fn tensors(config: &Config) -> Vec<(String, Vec<usize>)> {
-    let layers = sizing::layers(&config.model, &config.data);
-    layers.iter().flat_map(Layer::tensors).map(|tensor| (tensor.name, tensor.shape)).collect()
 }
 
 fn json(audit: &Audit) -> Result<String, Failure> {

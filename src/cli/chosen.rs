@@ -5,6 +5,7 @@ use std::path::Path;
 use super::failure::Failure;
 use crate::config::Config;
 use crate::rundir::{Checkpoint, Disk, Located, RunDir, checkpoint, weights};
+use crate::sizing::{self, Layer};
 
 /// The run folder that was named.
 pub(crate) fn run_at(path: &Path) -> Result<RunDir, Failure> {
@@ -71,4 +72,10 @@ pub(crate) fn checkpoint_at(run: &RunDir, at: &str) -> Result<Checkpoint, Failur
             .with_help(format!("kept are the steps {}", kept.join(", "))));
     }
     checkpoint::verify(&Disk, &path, None).map_err(Failure::internal)
+}
+
+/// Names and shapes of the tensors of the network that a configuration describes.
+pub(crate) fn tensors_of(config: &Config) -> Vec<(String, Vec<usize>)> {
+    let layers = sizing::layers(&config.model, &config.data);
+    layers.iter().flat_map(Layer::tensors).map(|tensor| (tensor.name, tensor.shape)).collect()
 }

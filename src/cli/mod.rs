@@ -1,15 +1,16 @@
 //! The command line: one file a command; each parses, calls one library function and prints.
 
 mod check;
-#[cfg(feature = "torch")]
 mod chosen;
 mod compare;
 mod config;
 mod data;
 mod eval;
 mod experiment_args;
+mod export;
 mod extend;
 mod failure;
+mod import;
 mod output;
 mod plan;
 mod plan_left_out;
@@ -71,6 +72,10 @@ enum Command {
     Sample(sample::Args),
     /// Evaluate a checkpoint again: another split, more images, bits per dimension of the chain.
     Eval(eval::Args),
+    /// Write a checkpoint's network as a folder that diffusers loads, or its weights alone.
+    Export(export::Args),
+    /// Make a run of a folder of diffusers, to be sampled, evaluated and trained further.
+    Import(import::Args),
     /// Verify every checkpoint, log and record, byte by byte; changes nothing.
     Check(check::Args),
     /// Delete the checkpoints that checkpoint.keep and checkpoint.pin let go.
@@ -124,6 +129,8 @@ pub fn main() -> u8 {
         Command::Serve(args) => serve::exec(args),
         Command::Sample(args) => sample::exec(args),
         Command::Eval(args) => eval::exec(args),
+        Command::Export(args) => export::exec(args),
+        Command::Import(args) => import::exec(args),
         Command::Check(args) => check::exec(args),
         Command::Prune(args) => prune::exec(args),
         Command::Schedule(args) => schedule::exec(args),

@@ -110,29 +110,48 @@ fn norm_widths(model: &Model) -> BTreeSet<usize> {
     widths
 }
 
+const NORM_KEYS: &[&str] = &["model.norm_groups", "model.base_channels", "model.channel_multipliers"];
+
 fn norm_groups(model: &Model, found: &mut Vec<Finding>) {
-    const KEYS: &[&str] = &["model.norm_groups", "model.base_channels", "model.channel_multipliers"];
-    let (groups, widths) = (model.norm_groups, norm_widths(model));
-    let narrowest = widths.first().copied().unwrap_or(1);
-    // A group of one channel has the block's time embedding subtracted with its mean.
-    let usable = |groups: usize| groups < narrowest && widths.iter().all(|width| width % groups == 0);
-    let message = if widths.iter().any(|width| width % groups != 0) {
+    let widths = norm_widths(model);
+    if widths.iter().any(|width| width % model.norm_groups != 0) {
         let list: Vec<String> = widths.iter().map(ToString::to_string).collect();
-        format!("model.norm_groups = {groups} does not divide every width: {}", list.join(", "))
-    } else if groups >= narrowest {
-        format!(
+        found.push(Finding {
+            message: format!(
+                "model.norm_groups = {} does not divide every width: {}",
+                model.norm_groups,
+                list.join(", ")
+            ),
+            keys: NORM_KEYS,
+            help: fitting_groups(&widths),
+        });
+    }
+}
+
+/// A group of one channel has the block's time embedding subtracted with its mean. What was trained so elsewhere can
+/// still be sampled and measured.
+pub(crate) fn one_channel_a_group(config: &Config) -> Option<Finding> {
+    let (groups, widths) = (config.model.norm_groups, norm_widths(&config.model));
+    let narrowest = widths.first().copied().unwrap_or(1);
+    let divides = widths.iter().all(|width| width % groups == 0);
+    (divides && groups >= narrowest).then(|| Finding {
+        message: format!(
             "model.norm_groups = {groups} leaves one channel a group at width {narrowest}, which erases the time embedding"
-        )
-    } else {
-        return;
-    };
+        ),
+        keys: NORM_KEYS,
+        help: fitting_groups(&widths),
+    })
+}
+
+fn fitting_groups(widths: &BTreeSet<usize>) -> String {
+    let narrowest = widths.first().copied().unwrap_or(1);
+    let divides = |groups: &usize| widths.iter().all(|width| width % groups == 0);
     let fitting: Vec<String> =
-        (1..narrowest.min(1025)).filter(|&groups| usable(groups)).map(|groups| groups.to_string()).collect();
-    let help = match fitting.is_empty() {
+        (1..narrowest.min(1025)).filter(divides).map(|groups| groups.to_string()).collect();
+    match fitting.is_empty() {
         true => "no number of groups fits; use more channels".to_owned(),
         false => format!("these fit: {}", fitting.join(", ")),
-    };
-    found.push(Finding { message, keys: KEYS, help });
+    }
 }
 
 fn heads(config: &Config, found: &mut Vec<Finding>) {

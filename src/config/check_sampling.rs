@@ -70,6 +70,35 @@ fn without_effect(sampling: &Sampling, found: &mut Vec<Finding>) {
             help: "leave variance out, or use sampler = \"ddpm\"".to_owned(),
         });
     }
+    if !sampling.set_alpha_to_one && sampling.sampler != Sampler::Ddim {
+        found.push(Finding {
+            message: format!(
+                "sampling.set_alpha_to_one = false has no effect with sampling.sampler = \"{name}\""
+            ),
+            keys: &["sampling.set_alpha_to_one", "sampling.sampler"],
+            help: "leave set_alpha_to_one out, or use sampler = \"ddim\"".to_owned(),
+        });
+    }
+    clip_range(sampling, found);
+}
+
+/// A range for a clipping that does not happen.
+fn clip_range(sampling: &Sampling, found: &mut Vec<Finding>) {
+    let range = sampling.clip_sample_range;
+    if range == 1.0 || (sampling.clip_sample && sampling.sampler.clips()) {
+        return;
+    }
+    let (because, help) = if sampling.clip_sample {
+        let because = format!("sampling.sampler = \"{}\"", sampling.sampler.name());
+        (because, "this sampler does not clip; leave clip_sample_range out, or use another sampler")
+    } else {
+        ("sampling.clip_sample = false".to_owned(), "leave clip_sample_range out, or clip")
+    };
+    found.push(Finding {
+        message: format!("sampling.clip_sample_range = {range} has no effect with {because}"),
+        keys: &["sampling.clip_sample_range", "sampling.clip_sample", "sampling.sampler"],
+        help: help.to_owned(),
+    });
 }
 
 /// With leading and linspace DPM-Solver++ takes one timestep more than it visits.
@@ -96,7 +125,9 @@ fn offset(sampling: &Sampling, timesteps: usize, found: &mut Vec<Finding>) {
     // The first timestep visited is a multiple of T div n, for DPM-Solver++ of T div n+1.
     let first = match sampling.sampler {
         Sampler::DpmSolverPp => sampling.steps * (timesteps / (sampling.steps + 1)),
-        Sampler::Ddim | Sampler::Ddpm => (sampling.steps - 1) * (timesteps / sampling.steps),
+        Sampler::Ddim | Sampler::Ddpm | Sampler::Euler | Sampler::Heun => {
+            (sampling.steps - 1) * (timesteps / sampling.steps)
+        }
     };
     let leading = sampling.timestep_spacing == TimestepSpacing::Leading;
     if leading && first + sampling.steps_offset >= timesteps {
@@ -200,7 +231,29 @@ mod tests {
             "error: sampling.variance = \"fixed_large\" has no effect with sampling.sampler = \"ddim\"\n  \
              set in x.toml:2\n  help: leave variance out, or use sampler = \"ddpm\""
         );
-        assert!(refusal("[sampling]\nsampler = \"dpm_solver_pp\"\neta = 1\n").contains("adds no noise"));
+        for silent in ["dpm_solver_pp", "euler", "heun"] {
+            assert!(
+                refusal(&format!("[sampling]\nsampler = \"{silent}\"\neta = 1\n")).contains("adds no noise")
+            );
+        }
+        assert_eq!(
+            refusal("[sampling]\nsampler = \"heun\"\nset_alpha_to_one = false\n"),
+            "error: sampling.set_alpha_to_one = false has no effect with sampling.sampler = \"heun\"\n  \
+             set in x.toml:3\n  help: leave set_alpha_to_one out, or use sampler = \"ddim\""
+        );
+        assert_eq!(
+            refusal("[sampling]\nsampler = \"euler\"\nclip_sample_range = 2\n"),
+            "error: sampling.clip_sample_range = 2 has no effect with sampling.sampler = \"euler\"\n  \
+             set in x.toml:3\n  \
+             help: this sampler does not clip; leave clip_sample_range out, or use another sampler"
+        );
+        assert_eq!(
+            refusal("[sampling]\nclip_sample = false\nclip_sample_range = 2\n"),
+            "error: sampling.clip_sample_range = 2 has no effect with sampling.clip_sample = false\n  \
+             set in x.toml:3\n  help: leave clip_sample_range out, or clip"
+        );
+        let fine = "[sampling]\nsampler = \"heun\"\nclip_sample_range = 2\n";
+        assert!(Folder::with("x.toml", fine).load("x.toml").is_ok());
     }
 
     #[test]

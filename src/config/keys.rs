@@ -29,6 +29,8 @@ pub struct Key {
 pub enum Introduced {
     /// Off.
     False,
+    /// On.
+    True,
     /// One of its words.
     Word(&'static str),
     /// A number.
@@ -47,6 +49,7 @@ impl Introduced {
         let word = |word: &str| Value::String(word.to_owned());
         match self {
             Introduced::False => Value::Boolean(false),
+            Introduced::True => Value::Boolean(true),
             Introduced::Word(text) => word(text),
             Introduced::Number(number) => Value::Float(number),
             Introduced::Integer(integer) => Value::Integer(integer),
@@ -197,12 +200,14 @@ pub const KEYS: &[Key] = &[
     key("evaluation.metrics", words_of(METRICS, LATER_METRICS)).unhashed().introduced_as(Introduced::Words(METRICS)),
     key("sampling.every", at_least(0)).unhashed(),
     key("sampling.num_samples", whole(0, 65_536)).unhashed(),
-    key("sampling.sampler", words(&["ddim", "ddpm", "dpm_solver_pp"], &[])).unhashed(),
+    key("sampling.sampler", words(&["ddim", "ddpm", "dpm_solver_pp", "euler", "heun"], &[])).unhashed(),
     key("sampling.steps", whole(1, 1_000_000)).unhashed(),
     key("sampling.eta", Kind::Number(range(0.0, true, 1.0, true))).unhashed(),
     key("sampling.timestep_spacing", words(&["leading", "linspace", "trailing"], &[])).unhashed().default(Derived),
     key("sampling.steps_offset", whole(0, 1_000_000)).unhashed(),
     key("sampling.clip_sample", Kind::Bool).unhashed(),
+    key("sampling.clip_sample_range", Kind::Number(POSITIVE)).unhashed().introduced_as(Introduced::Number(1.0)),
+    key("sampling.set_alpha_to_one", Kind::Bool).unhashed().introduced_as(Introduced::True),
     key("sampling.variance", words(&["fixed_small", "fixed_large"], &[])).unhashed().introduced_as(Introduced::Word("fixed_small")),
     key("runtime.device", Kind::Device).unhashed(),
     key("runtime.jobs", whole(0, 4096)).unhashed(),

@@ -79,7 +79,7 @@ fn parse(document: Document, path: &Path) -> Result<Config, Problems> {
         }
     }
     let config = build(&slots)?;
-    let found = check::findings(&config).into_iter().map(|finding| {
+    let found = check::findings_of_run(&config).into_iter().map(|finding| {
         let subject = finding.keys[0];
         layer.problem(subject, finding.message).with_help(finding.help)
     });

@@ -13,5 +13,5 @@ pub mod sampler;
 mod schedule;
 mod spacing;
 
-pub use schedule::{Schedule, ScheduleError};
-pub use spacing::timesteps;
+pub use schedule::{Schedule, ScheduleError, betas, ends};
+pub use spacing::{places, timesteps};

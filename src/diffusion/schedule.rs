@@ -56,12 +56,7 @@ impl Schedule {
     /// When a β reaches 1 or falls to 0, or ᾱ leaves the range that can be computed with.
     pub fn new(diffusion: &Diffusion) -> Result<Self, ScheduleError> {
         let timesteps = diffusion.timesteps;
-        let betas = match diffusion.noise_schedule {
-            NoiseSchedule::Linear => linear(diffusion),
-            NoiseSchedule::ScaledLinear => scaled_linear(diffusion),
-            NoiseSchedule::Sigmoid => sigmoid(diffusion),
-            NoiseSchedule::Cosine => cosine(timesteps),
-        };
+        let betas = betas(diffusion.noise_schedule, timesteps, ends(diffusion));
         if let Some(t) = betas.iter().position(|beta| !(*beta > 0.0 && *beta < 1.0)) {
             return Err(ScheduleError::Beta { beta: betas[t], t, timesteps });
         }
@@ -124,9 +119,19 @@ impl Schedule {
 }
 
 /// First and last β, both scaled by 1000/T where the configuration says so.
-fn ends(diffusion: &Diffusion) -> (f64, f64) {
+pub fn ends(diffusion: &Diffusion) -> (f64, f64) {
     let scale = if diffusion.rescale_betas { 1000.0 / diffusion.timesteps as f64 } else { 1.0 };
     (diffusion.beta_start * scale, diffusion.beta_end * scale)
+}
+
+/// The β of a shape with these ends, which `cosine` does not look at.
+pub fn betas(shape: NoiseSchedule, timesteps: usize, ends: (f64, f64)) -> Vec<f64> {
+    match shape {
+        NoiseSchedule::Linear => linear(timesteps, ends),
+        NoiseSchedule::ScaledLinear => scaled_linear(timesteps, ends),
+        NoiseSchedule::Sigmoid => sigmoid(timesteps, ends),
+        NoiseSchedule::Cosine => cosine(timesteps),
+    }
 }
 
 /// `n` values evenly from start to end.
@@ -137,21 +142,18 @@ fn even(start: f64, end: f64, n: usize) -> impl Iterator<Item = f64> {
 }
 
 /// β evenly from start to end (Ho et al. 2020, §4).
-fn linear(diffusion: &Diffusion) -> Vec<f64> {
-    let (start, end) = ends(diffusion);
-    even(start, end, diffusion.timesteps).collect()
+fn linear(timesteps: usize, (start, end): (f64, f64)) -> Vec<f64> {
+    even(start, end, timesteps).collect()
 }
 
 /// √β evenly from √start to √end (Rombach et al. 2022).
-fn scaled_linear(diffusion: &Diffusion) -> Vec<f64> {
-    let (start, end) = ends(diffusion);
-    even(start.sqrt(), end.sqrt(), diffusion.timesteps).map(|root| root * root).collect()
+fn scaled_linear(timesteps: usize, (start, end): (f64, f64)) -> Vec<f64> {
+    even(start.sqrt(), end.sqrt(), timesteps).map(|root| root * root).collect()
 }
 
 /// β a logistic curve over −6…6, squeezed between start and end (diffusers' `sigmoid`).
-fn sigmoid(diffusion: &Diffusion) -> Vec<f64> {
-    let (start, end) = ends(diffusion);
-    even(-6.0, 6.0, diffusion.timesteps).map(|x| (end - start) / (1.0 + (-x).exp()) + start).collect()
+fn sigmoid(timesteps: usize, (start, end): (f64, f64)) -> Vec<f64> {
+    even(-6.0, 6.0, timesteps).map(|x| (end - start) / (1.0 + (-x).exp()) + start).collect()
 }
 
 /// β from f(u) = cos²((u + s)/(1 + s)·π/2), s = 0.008, at most 0.999 (Nichol & Dhariwal 2021, Eq. 17).

@@ -11,6 +11,7 @@ use crate::config::{Sampler, Sampling, TimestepSpacing};
 /// - linspace: n points from T−1 to 0
 /// - trailing: T, T − T/n, …, each minus 1
 ///
+/// Euler and Heun do the same, except that linspace leads them to [`places`] between these.
 /// DPM-Solver++ leaves out the last of n+1 points in the first two: its last step goes to no noise at all. An
 /// offset is cut at T−1.
 pub fn timesteps(settings: &Sampling, total: usize) -> Vec<usize> {
@@ -18,7 +19,7 @@ pub fn timesteps(settings: &Sampling, total: usize) -> Vec<usize> {
     let (points, dropped) = match (settings.sampler, timestep_spacing) {
         (_, TimestepSpacing::Trailing) => return trailing(total, n),
         (Sampler::DpmSolverPp, _) => (n + 1, 1),
-        (Sampler::Ddim | Sampler::Ddpm, _) => (n, 0),
+        (Sampler::Ddim | Sampler::Ddpm | Sampler::Euler | Sampler::Heun, _) => (n, 0),
     };
     let falling = (dropped..points).rev();
     match timestep_spacing {
@@ -32,6 +33,19 @@ pub fn timesteps(settings: &Sampling, total: usize) -> Vec<usize> {
             falling.map(|i| round(i as f64 * stride)).collect()
         }
     }
+}
+
+/// Where Euler and Heun ask the network, falling: [`timesteps`], and with linspace the very points, unrounded.
+///
+/// diffusers keeps them in 32 bits, and that is what a network is given.
+pub fn places(settings: &Sampling, total: usize) -> Vec<f64> {
+    let n = settings.steps;
+    if settings.timestep_spacing != TimestepSpacing::Linspace || n == 1 {
+        return timesteps(settings, total).into_iter().map(|t| t as f64).collect();
+    }
+    let (last, stride) = (total - 1, (total - 1) as f64 / (n - 1) as f64);
+    let place = |i: usize| if i + 1 == n { last as f64 } else { i as f64 * stride };
+    (0..n).rev().map(|i| f64::from(place(i) as f32)).collect()
 }
 
 fn trailing(total: usize, n: usize) -> Vec<usize> {
@@ -75,7 +89,7 @@ mod tests {
 
     #[test]
     fn trailing_visits_the_last_step() {
-        for sampler in [Sampler::Ddim, Sampler::Ddpm, Sampler::DpmSolverPp] {
+        for sampler in [Sampler::Ddim, Sampler::Ddpm, Sampler::DpmSolverPp, Sampler::Euler, Sampler::Heun] {
             assert_eq!(visited(sampler, TimestepSpacing::Trailing, 1000, 4, 0), [999, 749, 499, 249]);
         }
     }
@@ -102,6 +116,21 @@ mod tests {
         assert_eq!(visited(solver, TimestepSpacing::Leading, 1000, 4, 0), [800, 600, 400, 200]);
         assert_eq!(visited(solver, TimestepSpacing::Leading, 1000, 4, 1), [801, 601, 401, 201]);
         assert_eq!(visited(solver, TimestepSpacing::Linspace, 1000, 1, 0), [999]);
+    }
+
+    #[test]
+    fn euler_and_heun_stand_between_timesteps_with_linspace_alone() {
+        let places = |timestep_spacing, steps| {
+            let settings =
+                Sampling { sampler: Sampler::Euler, timestep_spacing, steps, ..defaults().sampling };
+            places(&settings, 1000)
+        };
+        assert_eq!(places(TimestepSpacing::Linspace, 5), [999.0, 749.25, 499.5, 249.75, 0.0]);
+        assert_eq!(places(TimestepSpacing::Linspace, 1), [0.0]);
+        // In 32 bits, as diffusers has them.
+        assert_eq!(places(TimestepSpacing::Linspace, 8)[6], f64::from(142.714_28_f32));
+        assert_eq!(places(TimestepSpacing::Leading, 4), [750.0, 500.0, 250.0, 0.0]);
+        assert_eq!(places(TimestepSpacing::Trailing, 4), [999.0, 749.0, 499.0, 249.0]);
     }
 
     #[test]

@@ -190,7 +190,7 @@ fn inexact_resumes_and_mixed_revisions_are_said() {
         let (code_revision, data_fingerprint) = (revision.to_owned(), revision.to_owned());
         let attempt =
             Attempt { code_revision, code_dirty: true, data_fingerprint, ..Attempt::of_this_process() };
-        Provenance { format: 1, attempts: vec![attempt], extended_from: None }.write(&run.dir).unwrap();
+        Provenance { attempts: vec![attempt], ..Provenance::default() }.write(&run.dir).unwrap();
     }
     let notes = answer(&tree, &query(DEFAULT_METRIC, None)).unwrap().notes.join("\n");
     assert!(notes.contains("resumed under other conditions"), "{notes}");

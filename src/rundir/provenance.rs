@@ -21,6 +21,20 @@ pub struct Provenance {
     /// The run whose beginning this one has, where it was made by extending one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extended_from: Option<Origin>,
+    /// The folder whose weights this run is made of, where it was imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported_from: Option<Imported>,
+}
+
+/// Where an imported run's weights come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Imported {
+    /// The folder then.
+    pub folder: PathBuf,
+    /// BLAKE3 of its file of weights, 64 hexadecimal digits.
+    pub weights_blake3: String,
+    /// Who imported it.
+    pub by: Attempt,
 }
 
 /// Where a run's beginning comes from; the attempts up to there are that run's.
@@ -102,6 +116,13 @@ impl Attempt {
     }
 }
 
+impl Default for Provenance {
+    /// A run that nobody has been at.
+    fn default() -> Provenance {
+        Provenance { format: PROVENANCE_FORMAT, attempts: vec![], extended_from: None, imported_from: None }
+    }
+}
+
 impl Provenance {
     /// The fingerprint that an earlier attempt recorded, if it was computed the same way: it may begin with
     /// the number of another, or with none at all, where another version of the program computed it.
@@ -121,7 +142,7 @@ impl Provenance {
         let path = run.provenance_path();
         match files::read_text(&Disk, &path, SIZE_LIMIT)? {
             Some(text) => Provenance::parse(&path, &text),
-            None => Ok(Provenance { format: PROVENANCE_FORMAT, attempts: vec![], extended_from: None }),
+            None => Ok(Provenance::default()),
         }
     }
 

@@ -95,8 +95,9 @@ pub enum Located {
 }
 
 impl Located {
-    /// Looks at a folder: a run has `config.toml` or `status.json` and lies in `seed-<n>`, an experiment
-    /// has a plan or run folders, and anything else is taken as the root of experiments.
+    /// Looks at a folder: a run has `config.toml` or `status.json` and lies in `seed-<n>`, or has all that a run has
+    /// under any name, as an imported one may; an experiment has a plan or run folders, and anything else is taken as
+    /// the root of experiments.
     ///
     /// # Errors
     /// The folder cannot be opened, or is a run that is reached by a link in the experiment's folder: as in a walk,
@@ -106,7 +107,9 @@ impl Located {
         // Absolute, so that "." and "runs/x/.." have the names that seed and variant are read from.
         let path = named.canonicalize().map_err(io)?;
         let run = RunDir::at(&path);
-        if run.seed().is_some() && (run.config_path().is_file() || run.status_path().is_file()) {
+        let (has_config, has_status) = (run.config_path().is_file(), run.status_path().is_file());
+        let is_complete = has_config && has_status && run.checkpoints_path().is_dir();
+        if is_complete || run.seed().is_some() && (has_config || has_status) {
             let named = std::path::absolute(named).map_err(io)?;
             if let Some(link) = named.ancestors().take(2).find(|folder| folder.is_symlink()) {
                 let reason =
@@ -206,5 +209,16 @@ mod tests {
         assert_eq!(run.seed(), Some(3));
         assert_eq!(run.variant(), Some("v-1"));
         assert_eq!(run.label(), "v-1/seed-3");
+    }
+
+    #[test]
+    fn a_folder_with_all_that_a_run_has_is_one_under_any_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::at(folder.path().canonicalize().unwrap().join("ddpm"));
+        fs::create_dir_all(run.checkpoints_path()).unwrap();
+        fs::write(run.config_path(), "").unwrap();
+        assert_eq!(Located::at(run.path()).unwrap(), Located::Root(vec![]));
+        fs::write(run.status_path(), "").unwrap();
+        assert_eq!(Located::at(run.path()).unwrap(), Located::Run(run));
     }
 }

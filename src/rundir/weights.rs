@@ -3,11 +3,13 @@
 //! In: a run's or a checkpoint's folder, an exported folder, or a safetensors file. Out: a [`WeightsFile`], its
 //! absolute path, its hash, and the names and shapes of its tensors; the tensors themselves are not read.
 
+use std::collections::HashMap;
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use safetensors::Dtype;
-use safetensors::tensor::Metadata;
+use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{Dtype, SafeTensorError};
 use thiserror::Error;
 
 use super::manifest::MANIFEST_NAME;
@@ -231,7 +233,7 @@ fn weights_of(checkpoint: checkpoint::Checkpoint) -> Result<(PathBuf, Option<Str
 }
 
 /// Holds a file's header to its length and its tensors to those of a network; the numbers are not read.
-pub(super) fn check_file(path: &Path, network: &[(String, Vec<usize>)]) -> Result<(), WeightsError> {
+pub(crate) fn check_file(path: &Path, network: &[(String, Vec<usize>)]) -> Result<(), WeightsError> {
     let file = WeightsFile { path: path.to_path_buf(), blake3: String::new(), header: header(path)? };
     file.check_tensors(network.iter().cloned())
 }
@@ -243,8 +245,47 @@ fn hash(path: &Path) -> Result<String, WeightsError> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// Reads eight bytes of length and that much JSON, and holds both to the file's length.
 fn header(path: &Path) -> Result<Metadata, WeightsError> {
+    open(path).map(|opened| opened.header)
+}
+
+/// A safetensors file whose header was read.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// The file.
+    pub(crate) file: File,
+    /// Names, shapes, number formats and places, each held to the others and to the file's length.
+    pub(crate) header: Metadata,
+    /// Bytes before the first tensor.
+    pub(crate) data_start: u64,
+}
+
+/// The start of a file of 32-bit floats: its length and the JSON that says where each tensor lies, filled up with
+/// spaces to a multiple of eight bytes, so that the tensors behind it are aligned. They follow in the order given.
+///
+/// # Errors
+/// The sizes overflow.
+pub(crate) fn file_start<'a>(
+    tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
+) -> Result<Vec<u8>, SafeTensorError> {
+    let mut end: usize = 0;
+    let mut places = Vec::new();
+    for (name, shape) in tensors {
+        let bytes = shape.iter().try_fold(size_of::<f32>(), |bytes, side| bytes.checked_mul(*side));
+        let begin = end;
+        end = bytes.and_then(|bytes| begin.checked_add(bytes)).ok_or(SafeTensorError::ValidationOverflow)?;
+        let info = TensorInfo { dtype: Dtype::F32, shape: shape.to_vec(), data_offsets: (begin, end) };
+        places.push((name.to_owned(), info));
+    }
+    // What PyTorch's loaders ask for.
+    let about = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let mut header = serde_json::to_vec(&Metadata::new(Some(about), places)?)?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Ok([&(header.len() as u64).to_le_bytes(), header.as_slice()].concat())
+}
+
+/// Reads eight bytes of length and that much JSON, and holds both to the file's length; it may be a link.
+pub(crate) fn open(path: &Path) -> Result<Opened, WeightsError> {
     let io = |source| WeightsError::Io { path: path.to_path_buf(), source };
     let format = |reason: String| WeightsError::Format { path: path.to_path_buf(), reason };
     let mut file = guard::open_linked(path).map_err(io)?;
@@ -263,12 +304,12 @@ fn header(path: &Path) -> Result<Metadata, WeightsError> {
         return Err(wrong(format!("its first bytes promise a header of {size} bytes")));
     }
     let mut text = Vec::new();
-    file.take(size).read_to_end(&mut text).map_err(io)?;
+    (&file).take(size).read_to_end(&mut text).map_err(io)?;
     let header: Metadata =
         serde_json::from_slice(&text).map_err(|error| wrong(format!("its header: {error}")))?;
     let expected = (8 + size).saturating_add(header.data_len() as u64);
     match length == expected {
-        true => Ok(header),
+        true => Ok(Opened { file, header, data_start: 8 + size }),
         false => Err(format(format!("it has {length} bytes, its header says {expected}"))),
     }
 }

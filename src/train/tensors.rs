@@ -1,16 +1,14 @@
 //! Named 32-bit tensors in safetensors files.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
-use safetensors::tensor::{Metadata, TensorInfo};
-use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use safetensors::{Dtype, SafeTensors};
 use thiserror::Error;
 
 use crate::model::NamedTensor;
-use crate::rundir::{Disk, RunDirError, files};
+use crate::rundir::{Disk, RunDirError, files, weights};
 
 /// A weights file that cannot be written or read.
 #[derive(Debug, Error)]
@@ -51,31 +49,15 @@ pub enum TensorsError {
 pub(crate) fn write(path: &Path, tensors: &[NamedTensor]) -> Result<(), TensorsError> {
     let mut sorted: Vec<&NamedTensor> = tensors.iter().collect();
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
-    let header = header(&sorted).map_err(|source| TensorsError::Format { path: path.into(), source })?;
+    let start =
+        weights::file_start(sorted.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())))
+            .map_err(|source| TensorsError::Format { path: path.into(), source })?;
     files::create_with(&Disk, path, |file| {
-        file.write_all(&(header.len() as u64).to_le_bytes())?;
-        file.write_all(&header)?;
+        file.write_all(&start)?;
         let values = sorted.iter().flat_map(|tensor| &tensor.values);
         values.map(|value| value.to_le_bytes()).try_for_each(|bytes| file.write_all(&bytes))
     })?;
     Ok(())
-}
-
-/// The JSON that says where each tensor lies, filled up with spaces to a multiple of eight bytes, so that the
-/// tensors behind it are aligned.
-fn header(tensors: &[&NamedTensor]) -> Result<Vec<u8>, SafeTensorError> {
-    let mut end = 0;
-    let places = tensors.iter().map(|tensor| {
-        let begin = end;
-        end += size_of_val(tensor.values.as_slice());
-        let info = TensorInfo { dtype: Dtype::F32, shape: tensor.shape.clone(), data_offsets: (begin, end) };
-        (tensor.name.clone(), info)
-    });
-    let about = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let metadata = Metadata::new(Some(about), places.collect())?;
-    let mut header = serde_json::to_vec(&metadata)?;
-    header.resize(header.len().next_multiple_of(8), b' ');
-    Ok(header)
 }
 
 /// A weights file mapped into memory.

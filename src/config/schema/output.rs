@@ -48,7 +48,7 @@ pub struct Sampling {
     pub num_samples: usize,
     /// Algorithm.
     pub sampler: Sampler,
-    /// Network evaluations per image.
+    /// Steps per image; see [`Sampling::evaluations`].
     pub steps: usize,
     /// 0: deterministic; 1: as much noise as DDPM.
     pub eta: f64,
@@ -56,10 +56,24 @@ pub struct Sampling {
     pub timestep_spacing: TimestepSpacing,
     /// Added to each timestep (`leading`).
     pub steps_offset: usize,
-    /// Clip the predicted x0 to [-1, 1].
+    /// Clip the predicted x0, where the sampler does.
     pub clip_sample: bool,
+    /// To this far from 0.
+    pub clip_sample_range: f64,
+    /// Whether ᾱ after DDIM's last step is 1, or else that of the first timestep.
+    pub set_alpha_to_one: bool,
     /// Variance of DDPM's reverse step.
     pub variance: Variance,
+}
+
+impl Sampling {
+    /// Network evaluations per image: Heun corrects every step but the last, which ends at no noise at all.
+    pub fn evaluations(&self) -> usize {
+        match self.sampler {
+            Sampler::Heun => 2 * self.steps - 1,
+            Sampler::Ddim | Sampler::Ddpm | Sampler::DpmSolverPp | Sampler::Euler => self.steps,
+        }
+    }
 }
 
 /// `sampling.sampler`.
@@ -73,6 +87,10 @@ pub enum Sampler {
     Ddpm,
     /// DPM-Solver++ 2M (Lu et al. 2022).
     DpmSolverPp,
+    /// Euler's method on the sigma scale (Karras et al. 2022).
+    Euler,
+    /// Heun's method there: two network evaluations a step, but for the last.
+    Heun,
 }
 
 impl Sampler {
@@ -82,6 +100,16 @@ impl Sampler {
             Self::Ddim => "ddim",
             Self::Ddpm => "ddpm",
             Self::DpmSolverPp => "dpm_solver_pp",
+            Self::Euler => "euler",
+            Self::Heun => "heun",
+        }
+    }
+
+    /// Whether it clips the predicted x0 when asked to.
+    pub fn clips(self) -> bool {
+        match self {
+            Self::Ddim | Self::Ddpm | Self::Heun => true,
+            Self::DpmSolverPp | Self::Euler => false,
         }
     }
 }

@@ -4,21 +4,21 @@ use burn::tensor::Tensor;
 
 use super::{Chain, Network, Noise};
 
-/// Runs the chain. `final_alpha_bar` is ᾱ before the first step: 1, or ᾱ_0 where diffusers' `set_alpha_to_one`
-/// is false. Noise is asked for only where η > 0.
+/// Runs the chain; ᾱ before its first timestep is 1, or ᾱ_0 where `set_alpha_to_one` is false. Noise is asked for
+/// only where η > 0.
 pub(super) fn sample(
     chain: &Chain<'_>,
-    final_alpha_bar: f64,
     mut x: Tensor<4>,
     network: &mut Network<'_>,
     noise: &mut Noise<'_>,
 ) -> Tensor<4> {
+    let alpha_bars = &chain.schedule.alpha_bars;
+    let last = if chain.settings.set_alpha_to_one { 1.0 } else { alpha_bars[0] };
     // Always this far, wherever the next step of the list is: with linspace and trailing the two may differ.
     let stride = chain.schedule.len() / chain.settings.steps;
     for (i, t) in chain.timesteps().into_iter().enumerate() {
-        let prediction = network(x.clone(), t);
-        let before =
-            t.checked_sub(stride).map_or(final_alpha_bar, |before| chain.schedule.alpha_bars[before]);
+        let prediction = network(x.clone(), t as f64);
+        let before = t.checked_sub(stride).map_or(last, |before| alpha_bars[before]);
         x = step(chain, x, prediction, t, before, &mut || noise(i));
     }
     x
@@ -53,12 +53,11 @@ mod tests {
     fn golden(prediction: PredictionType, beta_start: f64, final_is_one: bool) -> f64 {
         let config = defaults();
         let diffusion = Diffusion { beta_start, prediction_type: prediction, ..config.diffusion };
-        let settings = Sampling { steps: 10, ..config.sampling };
+        let settings = Sampling { steps: 10, set_alpha_to_one: final_is_one, ..config.sampling };
         let schedule = Schedule::new(&diffusion).unwrap();
-        let final_alpha_bar = if final_is_one { 1.0 } else { schedule.alpha_bars[0] };
         let chain = Chain { schedule: &schedule, prediction, settings: &settings };
         let noise = &mut |_| unreachable!("eta is 0");
-        sum_abs(sample(&chain, final_alpha_bar, first_sample(), &mut stand_in, noise))
+        sum_abs(sample(&chain, first_sample(), &mut stand_in, noise))
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) fn sample(
     for (i, &t) in steps.iter().enumerate() {
         let before = steps.get(i + 1).map_or(1.0, |before| alpha_bars[*before]);
         let posterior = Posterior::new(alpha_bars[t], before, chain.settings.variance);
-        let prediction = network(x.clone(), t);
+        let prediction = network(x.clone(), t as f64);
         let x0 = chain.read(prediction, x.clone(), t).x0;
         let mean = x0 * posterior.x0 + x * posterior.xt;
         x = if t > 0 { mean + noise(i) * posterior.variance.sqrt() } else { mean };

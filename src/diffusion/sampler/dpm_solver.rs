@@ -6,10 +6,6 @@ use burn::tensor::Tensor;
 use super::{Chain, Network};
 use crate::diffusion::prediction::read;
 
-/// ᾱ that stands for 0, whose log-SNR no step could start from: the smallest positive 16-bit float, as in
-/// diffusers.
-const NEARLY_NO_SIGNAL: f64 = 1.0 / (1_u32 << 24) as f64;
-
 /// A place on the way: x = signal·x0 + noise·ε.
 #[derive(Clone, Copy)]
 struct Place {
@@ -30,17 +26,14 @@ impl Place {
 
 /// Runs the chain; its last step, to no noise at all, and its first are of first order.
 pub(super) fn sample(chain: &Chain<'_>, mut x: Tensor<4>, network: &mut Network<'_>) -> Tensor<4> {
-    let alpha_bar = |t: usize| match chain.schedule.alpha_bars[t] {
-        0.0 => NEARLY_NO_SIGNAL,
-        alpha_bar => alpha_bar,
-    };
+    let alpha_bar = |t: usize| chain.some_signal(t);
     let steps = chain.timesteps();
     let mut earlier: Option<(Tensor<4>, f64)> = None;
     for (i, &t) in steps.iter().enumerate() {
         let here = Place::at(alpha_bar(t));
         let next = Place::at(steps.get(i + 1).map_or(1.0, |next| alpha_bar(*next)));
         let length = next.lambda() - here.lambda();
-        let prediction = network(x.clone(), t);
+        let prediction = network(x.clone(), t as f64);
         let x0 = read(chain.prediction, prediction, x.clone(), alpha_bar(t)).x0;
         // Eq. 9: where the trend of x̂0 leads half a step on.
         let aim = match earlier.take() {
@@ -83,8 +76,8 @@ mod tests {
         let config = defaults();
         let schedule = Schedule::new(&config.diffusion).unwrap();
         let spread: f64 = 0.5;
-        let mut ideal = |x: Tensor<4>, t: usize| {
-            let alpha_bar = schedule.alpha_bars[t];
+        let mut ideal = |x: Tensor<4>, t: f64| {
+            let alpha_bar = schedule.alpha_bars[t as usize];
             x * ((1.0 - alpha_bar).sqrt() / (alpha_bar * spread * spread + 1.0 - alpha_bar))
         };
         let mut end = |steps: usize| {

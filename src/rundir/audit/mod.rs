@@ -137,7 +137,9 @@ impl Auditor<'_> {
         let wanted = config.as_ref().map(|config| checkpoints::Wanted::of(config, self.tensors));
         let done = status.filter(|status| status.state == State::Done).map(|status| status.step);
         let verified = checkpoints::check(self.fs, run, wanted.as_ref(), done, &mut audit);
-        records::conditions(self.fs, run, !verified.is_empty(), &mut audit);
+        // An imported run has a checkpoint of step 0, and nothing was executed yet.
+        let trained = verified.iter().any(|found| found.step > 0);
+        records::conditions(self.fs, run, trained, &mut audit);
         logs::check(self.fs, run, &verified, (live, done.is_some()), &mut audit);
         audit
     }

@@ -35,7 +35,9 @@ pub(super) fn config(run: &RunDir, audit: &mut Audit) -> Option<Config> {
         }
     };
     let identity = config::identity(&config);
-    let named = run.variant().and_then(|name| name.rsplit_once('-')).map(|(_, id)| id).filter(|id| {
+    // A run under a name of its own, as an imported one may be, stands for no variant.
+    let variant = run.seed().and_then(|_| run.variant());
+    let named = variant.and_then(|name| name.rsplit_once('-')).map(|(_, id)| id).filter(|id| {
         ID_DIGITS.contains(&id.len()) && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     });
     if let Some(id) = named.filter(|id| !identity.starts_with(id)) {
