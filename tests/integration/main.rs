@@ -22,6 +22,8 @@ mod errors;
 mod evaluate;
 #[cfg(feature = "torch")]
 mod every_key;
+#[cfg(feature = "torch")]
+mod exchange;
 mod experiments;
 #[cfg(feature = "torch")]
 mod fallback;
@@ -65,6 +67,8 @@ mod signals;
 mod support;
 #[cfg(feature = "torch")]
 mod sweep;
+#[cfg(feature = "torch")]
+mod ten_steps;
 mod tensorboard;
 #[cfg(feature = "torch")]
 mod training;

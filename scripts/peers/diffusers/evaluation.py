@@ -3,7 +3,7 @@ computes levels.csv, denoise_score, denoise_bits, the loss and bits_per_dim anew
 
 usage: evaluation.py PROGRAM
 
-Noise is drawn here by an own ChaCha8 from the published keys; images are those of IDX files that this script writes.
+Noise is drawn anew (draws.py); images are those of IDX files that this script writes.
 """
 
 import csv
@@ -19,6 +19,7 @@ import tomllib
 import blake3
 import numpy as np
 import torch
+from draws import normals, normals_after, uniform
 from networks import build
 from safetensors.torch import load_file
 
@@ -62,45 +63,6 @@ def image_ids(part, images):
 def in_hash_order(part, images):
     """(id, image) by rising id."""
     return sorted(zip(image_ids(part, images), images), key=lambda pair: pair[0])
-
-
-def words(seed, stream, k, count):
-    """The first 64-bit numbers of a draw: ChaCha8, keyed by (seed, stream), stream number k."""
-    material = seed.to_bytes(8, "little") + stream.encode()
-    key = np.frombuffer(blake3.blake3(material, derive_key_context="ablate random stream v1").digest(), "<u4")
-    blocks = -(-count // 8)
-    state = np.zeros((16, blocks), dtype=np.uint32)
-    state[:4] = np.frombuffer(b"expand 32-byte k", "<u4")[:, None]
-    state[4:12] = key[:, None]
-    state[12] = np.arange(blocks)
-    state[14], state[15] = k & 0xFFFFFFFF, k >> 32
-    mixed = state.copy()
-
-    def turn(word, by):
-        return (word << np.uint32(by)) | (word >> np.uint32(32 - by))
-
-    def quarter(a, b, c, d):
-        for first, second, third, by in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
-            mixed[first] += mixed[second]
-            mixed[third] = turn(mixed[third] ^ mixed[first], by)
-
-    for _ in range(4):
-        for i in range(4):
-            quarter(i, 4 + i, 8 + i, 12 + i)
-        for i in range(4):
-            quarter(i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4)
-    mixed += state
-    stream_of_words = mixed.T.reshape(-1).astype(np.uint64)
-    return (stream_of_words[0::2] | (stream_of_words[1::2] << np.uint64(32)))[:count]
-
-
-def normals(seed, stream, k, count):
-    """Box and Muller, in 32 bits."""
-    bits = words(seed, stream, k, -(-count // 2))
-    unit = (((bits >> np.uint64(32)).astype(np.float64) + 0.5) / 2**32).astype(np.float32)
-    angle = ((bits & np.uint64(0xFFFFFFFF)) >> np.uint64(8)).astype(np.float32) * np.float32(math.tau / 2**24)
-    radius = np.sqrt(np.float32(-2) * np.log(unit))
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).reshape(-1)[:count]
 
 
 class Chain:
@@ -175,8 +137,7 @@ class Chain:
         t, noise = [], []
         for id, _ in images:
             # One number for the timestep, then the noise goes on in the same draw.
-            bits = words(id, "eval/loss", 0, 1)
-            t.append(int((int(bits[0]) >> 11) / 2**53 * self.steps))
+            t.append(int(uniform(id, "eval/loss", 0) * self.steps))
             noise.append(normals_after(id, "eval/loss", 0, 1, clean.shape[1]))
         return self.answer(clean, np.stack(noise), np.array(t))["loss"].mean()
 
@@ -205,11 +166,6 @@ class Chain:
         clean = found["clean"]
         prior = (0.5 * (-1 - np.log(1 - last) + (1 - last) + last * clean**2)).mean() / math.log(2)
         return dict(bits_per_dim=sum(terms) + prior, prior_bits=prior, decoder_bits=decoder, timesteps=self.steps)
-
-
-def normals_after(seed, stream, k, skipped, count):
-    """Normals of a draw from which some 64-bit numbers were taken before."""
-    return normals(seed, stream, k, 2 * skipped + count)[2 * skipped :]
 
 
 def scores(levels):

@@ -46,6 +46,7 @@ def build(case):
     levels = len(case["multipliers"])
     channels = [case["base"] * m for m in case["multipliers"]]
     attention = [(case["size"] >> i) in case["attention"] for i in range(levels)]
+    groups = case.get("groups", norm_groups(case["base"]))
     network = UNet2DModel(
         sample_size=case["size"],
         in_channels=case["channels"],
@@ -60,7 +61,7 @@ def build(case):
         freq_shift=case.get("freq_shift", 0),
         flip_sin_to_cos=case.get("flip", True),
         norm_eps=case.get("eps", 1e-5),
-        norm_num_groups=norm_groups(case["base"]),
+        norm_num_groups=groups,
     )
     model = {
         "base_channels": case["base"],
@@ -69,7 +70,7 @@ def build(case):
         "attention_resolutions": case["attention"],
         "dropout": 0.0,
         "time_embed_dim": 4 * channels[0],
-        "norm_groups": norm_groups(case["base"]),
+        "norm_groups": groups,
         "norm_eps": case.get("eps", 1e-5),
         "mid_attention": case.get("mid_attention", True),
         "downsample_padding": case.get("padding", 1),

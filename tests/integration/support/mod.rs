@@ -1,6 +1,8 @@
 //! What every test here needs: a folder of its own, and the program run in it.
 
 #[cfg(feature = "torch")]
+pub(crate) mod agreement;
+#[cfg(feature = "torch")]
 pub(crate) mod canary;
 pub(crate) mod commands;
 #[cfg(feature = "torch")]
@@ -20,6 +22,8 @@ mod scenes;
 pub(crate) mod stops;
 #[cfg(feature = "torch")]
 pub(crate) mod strace;
+#[cfg(feature = "torch")]
+pub(crate) mod tensors;
 #[cfg(feature = "torch")]
 pub(crate) mod tier;
 #[cfg(feature = "torch")]
