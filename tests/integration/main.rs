@@ -57,6 +57,8 @@ mod readme;
 mod report;
 #[cfg(feature = "torch")]
 mod run;
+#[cfg(feature = "torch")]
+mod sampling;
 mod schedule;
 #[cfg(feature = "torch")]
 mod signals;
