@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::chosen::tensors_of;
 use super::experiment_args::environment;
 use super::failure::{ExitCode, Failure, exit};
-use super::output::{print, warn};
+use super::output::{note, print, warn};
 use crate::guard::printable;
 use crate::interop::{self, InteropError, Source};
 use crate::sizing;
@@ -47,8 +47,10 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     );
     let run = interop::import(&source, config, &network, &args.output)?;
     let path = run.path().display();
-    print(&printable(&format!("{path}: {said}")))?;
-    print("\n")?;
+    print(&format!("{}\n", printable(&format!("{path}: {said}"))))?;
+    if run.seed().is_none() {
+        note("compare and status look for runs that are named <experiment>/<name>/seed-<n>");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -27,6 +27,7 @@ pub mod provenance;
 mod prune;
 pub mod status;
 pub mod summary;
+pub(crate) mod tensor_file;
 mod walk;
 pub mod weights;
 
