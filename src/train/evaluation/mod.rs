@@ -2,10 +2,13 @@
 //! noise for every variant, seed and step.
 //!
 //! `ask` puts noised images to a network, `chain` adds up the bound of the whole chain, `request` evaluates a
-//! checkpoint when a user asks.
+//! checkpoint when a user asks, `gallery` holds images that it draws against real ones,
+//! as `drawn` asks.
 
 mod ask;
 mod chain;
+mod drawn;
+mod gallery;
 mod request;
 
 use burn::module::Module;
@@ -21,6 +24,8 @@ use crate::model::UNet;
 
 use ask::{Asker, Question};
 use chain::ChainBits;
+pub(crate) use drawn::{DrawnRequest, DrawnScores, ExtractorFile, LEAST_FOR_RECALL, Origin, Stage, Wanted};
+pub(crate) use gallery::Gallery;
 pub(crate) use request::{Evaluated, HeldOut};
 
 /// During training an image is measured at every fourth node, so that all nodes are covered at a quarter of
