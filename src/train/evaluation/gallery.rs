@@ -51,14 +51,7 @@ impl<'a> Gallery<'a> {
             );
             FeatureCache::new(&config.runtime.data_dir, text, real.len())
         });
-        Ok(Self {
-            real,
-            extractor,
-            features: None,
-            cache,
-            shape: image_shape(config),
-            request,
-        })
+        Ok(Self { real, extractor, features: None, cache, shape: image_shape(config), request })
     }
 
     /// How many real images there are.
