@@ -126,7 +126,7 @@ impl Extractor {
         let bytes = guard::read_at_most(&file, FILE_LIMIT).map_err(io)?;
         let bytes = bytes.ok_or_else(|| ExtractorError::TooLarge { path: path.to_owned() })?;
         let module = Module::load(&bytes, &device.to_string()).map_err(|reason| {
-            ExtractorError::NotAModule { path: path.to_owned(), reason: first_line(&reason) }
+            ExtractorError::NotAModule { path: path.to_owned(), reason: reason_in(&reason) }
         })?;
         let blake3 = blake3::hash(&bytes).to_hex().to_string();
         let device = match device {
@@ -159,7 +159,7 @@ impl Extractor {
             images: count,
             shape: format!("3x{}x{}", images.size()[2], images.size()[3]),
             range: self.range.name(),
-            reason: first_line(&reason),
+            reason: reason_in(&reason),
         })?;
         let features = self.checked(&out, count)?;
         let mut values = vec![0.0_f32; features.numel()];
@@ -200,12 +200,12 @@ impl Extractor {
     }
 }
 
-/// Complaints of libtorch go on with the module's own stack; the first line that says something is the reason.
-fn first_line(complaint: &str) -> String {
-    let mut lines = complaint.lines().map(str::trim).filter(|line| !line.is_empty());
-    // An error inside the module begins with a preamble and ends with what went wrong.
-    let last = lines.clone().find_map(|line| line.strip_prefix("RuntimeError: "));
-    last.or_else(|| lines.next()).unwrap_or("it does not say why").to_owned()
+/// The line of a complaint that says what is wrong: an error inside a module comes after the module's own stack, any
+/// other goes on with libtorch's.
+fn reason_in(complaint: &str) -> String {
+    let inside = complaint.lines().rev().find_map(|line| Some(line.split_once("Error: ")?.1));
+    let first = || complaint.lines().map(str::trim).find(|line| !line.is_empty());
+    inside.or_else(first).unwrap_or("it does not say why").to_owned()
 }
 
 #[cfg(test)]
