@@ -33,7 +33,8 @@ pub mod weights;
 
 pub use checkpoint::{Checkpoint, Latest};
 pub use columns::{
-    BANDS_HEADER, DRAWN_HEADER, EVAL_HEADER, EVALS_HEADER, LEVELS_HEADER, METRICS_HEADER, TIMING_HEADER,
+    BANDS_HEADER, DRAWN_HEADER, EVAL_HEADER, EVALS_HEADER, EVALS_IMAGES_HEADER, IMAGES_HEADER, LEVELS_HEADER,
+    METRICS_HEADER, TIMING_HEADER,
 };
 pub use csv_log::{Cell, CsvLog, Mark};
 pub use drawn_evals::{DrawnRows, DrawnSettings, ExtractorSettings, record_drawn};

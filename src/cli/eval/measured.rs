@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::rundir::{Cell, EvalRows};
-use crate::train::{Evaluated, eval_cells, level_cells};
+use crate::train::{Evaluated, eval_cells, image_cells, level_cells};
 
 /// One evaluation and whose it is.
 pub(super) struct Measured {
@@ -26,9 +26,14 @@ impl Measured {
             Cell::from(chain.map(|chain| chain.timesteps as u64)),
         ]);
         let levels = evaluation.levels.iter();
+        let images = evaluation.images.iter().enumerate().map(|(at, image)| {
+            let bits = chain.map(|chain| chain.images[at]);
+            [image_cells(self.step, &self.weights, image).as_slice(), &[bits.into()]].concat()
+        });
         EvalRows {
             scores,
             levels: levels.map(|level| level_cells(self.step, &self.weights, level).to_vec()).collect(),
+            images: images.collect(),
         }
     }
 
@@ -40,16 +45,16 @@ impl Measured {
             ("loss", evaluation.loss),
             ("denoise_score", scores.denoise_score),
             ("denoise_bits", scores.denoise_bits),
-            ("bits_per_dim", chain.map(|chain| chain.total)),
-            ("prior_bits", chain.map(|chain| chain.prior)),
-            ("decoder_bits", chain.map(|chain| chain.decoder)),
+            ("bits_per_dim", chain.as_ref().map(|chain| chain.total)),
+            ("prior_bits", chain.as_ref().map(|chain| chain.prior)),
+            ("decoder_bits", chain.as_ref().map(|chain| chain.decoder)),
         ];
         found.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 
     /// What a table of them cannot say by itself.
     pub(super) fn note(all: &[Measured]) -> Option<String> {
-        let chain = all.iter().find_map(|measured| measured.found.chain)?;
+        let chain = all.iter().find_map(|measured| measured.found.chain.as_ref())?;
         Some(format!(
             "bits_per_dim is that of the chain of {} timesteps; --metrics denoise_score ranks networks\n",
             chain.timesteps
@@ -62,7 +67,7 @@ impl Measured {
         for (name, value) in self.values() {
             row[name] = json!(value);
         }
-        if let Some(chain) = self.found.chain {
+        if let Some(chain) = &self.found.chain {
             row["timesteps"] = json!(chain.timesteps);
         }
         row
