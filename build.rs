@@ -87,6 +87,7 @@ fn connect_libtorch() {
 #[cfg(feature = "torch")]
 fn compile_native(home: &Path) {
     println!("cargo::rerun-if-changed=src/ops/native.cpp");
+    println!("cargo::rerun-if-changed=src/ops/module.cpp");
     println!("cargo::rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     let include = home.join("include");
     let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());
@@ -98,7 +99,7 @@ fn compile_native(home: &Path) {
         .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
         .include(include.join("torch/csrc/api/include"))
         .include(include)
-        .file("src/ops/native.cpp")
+        .files(["src/ops/native.cpp", "src/ops/module.cpp"])
         .compile("ablate_native");
 }
 

@@ -7,13 +7,15 @@
 //! ```
 //!
 //! `config`, `plan`, `sizing`, `rundir`, `launch`, `memory`, `interop`, `report`, `serve`, `data` and the plain arithmetic of
-//! `diffusion` never touch libtorch (the control plane). `model`, `ops`, `train` and `worker` do, behind
+//! `diffusion` never touch libtorch (the control plane). `model`, `ops`, `fidelity`, `train` and `worker` do, behind
 //! the feature `torch`.
 
 pub mod cli;
 pub mod config;
 pub mod data;
 pub mod diffusion;
+#[cfg(feature = "torch")]
+pub mod fidelity;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -21,6 +21,7 @@ mod report;
 mod resume;
 mod run;
 mod sample;
+mod sampler_flags;
 mod schedule;
 mod schedule_picture;
 mod schedule_table;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Sampler, TimestepSpacing, Variance};
+use super::sampler_flags::SamplerFlags;
 
 /// Options of `ablate sample`.
 #[derive(Debug, clap::Args)]
@@ -12,33 +12,8 @@ pub(crate) struct Args {
     /// Number of images [default: 16, or as many as --initial-noise has].
     #[arg(short, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     n: Option<u32>,
-    /// Algorithm [default: the run's sampling.sampler].
-    #[arg(long, value_enum, value_name = "S")]
-    sampler: Option<Sampler>,
-    /// Steps: one network evaluation each, with "heun" two but for the last [default: the run's sampling.steps].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    steps: Option<u32>,
-    /// Noise of "ddim": 0 is deterministic, 1 as noisy as DDPM [default: the run's sampling.eta].
-    #[arg(long, value_name = "E")]
-    eta: Option<f64>,
-    /// Noise of "ddpm" [default: the run's sampling.variance].
-    #[arg(long, value_enum, value_name = "V")]
-    variance: Option<Variance>,
-    /// Which timesteps are visited [default: the run's sampling.timestep_spacing].
-    #[arg(long, value_enum, value_name = "SPACING")]
-    timestep_spacing: Option<TimestepSpacing>,
-    /// Added to each timestep, with leading [default: the run's sampling.steps_offset].
-    #[arg(long, value_name = "N")]
-    steps_offset: Option<u32>,
-    /// Clip the predicted image: true or false [default: the run's sampling.clip_sample].
-    #[arg(long, value_name = "BOOL")]
-    clip_sample: Option<bool>,
-    /// How far from 0 it is clipped [default: the run's sampling.clip_sample_range].
-    #[arg(long, value_name = "R")]
-    clip_sample_range: Option<f64>,
-    /// Whether the last step of "ddim" leads to the image itself [default: the run's sampling.set_alpha_to_one].
-    #[arg(long, value_name = "BOOL")]
-    set_alpha_to_one: Option<bool>,
+    #[command(flatten)]
+    sampling: SamplerFlags,
     /// Seed of the noise; image i of a seed starts from the same noise in every run.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -72,8 +47,6 @@ pub(crate) fn exec(args: Args) -> Result<super::failure::ExitCode, super::failur
 
 #[cfg(feature = "torch")]
 mod progress;
-#[cfg(feature = "torch")]
-mod settings;
 #[cfg(feature = "torch")]
 mod with_torch;
 #[cfg(feature = "torch")]

@@ -2,7 +2,8 @@
 //!
 //! Where libtorch has an operation in one piece, `fused` uses it, with gradients from `backward`; the plain form in
 //! burn defines the result, and a test beside it holds the fused one to it. `native` reaches what tch does not bind.
-//! `probe` tries a number format that may kill the process.
+//! `probe` tries a number format that may kill the process. `extractor` runs TorchScript modules of other people on
+//! images, `linalg` is the algebra in 64 bits that their features are compared with.
 
 #![expect(deprecated, reason = "burn steers towards CubeCL; the libtorch backend is this project's choice")]
 
@@ -10,7 +11,10 @@ mod attention;
 mod backward;
 mod conv;
 mod device;
+mod extractor;
 mod fused;
+mod linalg;
+mod module;
 mod native;
 mod norm;
 mod probe;
@@ -21,5 +25,9 @@ pub(crate) use attention::attention;
 pub(crate) use conv::{conv2d, linear, upsample_nearest};
 pub use device::{DeviceError, DeviceName};
 pub(crate) use device::{libtorch_version, open, set_deterministic, set_threads};
+pub(crate) use extractor::Extractor;
+pub use extractor::{ExtractorError, PixelRange};
+pub use linalg::LinalgError;
+pub(crate) use linalg::{Rows, nuclear_norm, root, scatter};
 pub(crate) use norm::group_norm;
 pub(crate) use probe::probe;

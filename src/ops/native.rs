@@ -107,13 +107,20 @@ fn collect(call: impl FnOnce(*mut *mut Raw) -> *mut c_char) -> Gradients {
 
 /// Panics with libtorch's complaint, as tch does, unless there is none.
 fn check(message: *mut c_char) {
-    if !message.is_null() {
-        // SAFETY: the callee returns a string from strdup, ours to read and to free once.
-        let text = unsafe {
-            let text = CStr::from_ptr(message).to_string_lossy().into_owned();
-            free(message);
-            text
-        };
+    if let Some(text) = complaint(message) {
         panic!("libtorch: {text}");
+    }
+}
+
+/// What a call to C++ complains of, if of anything.
+pub(super) fn complaint(message: *mut c_char) -> Option<String> {
+    if message.is_null() {
+        return None;
+    }
+    // SAFETY: the callee returns a string from strdup, ours to read and to free once.
+    unsafe {
+        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+        free(message);
+        Some(text)
     }
 }

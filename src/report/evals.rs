@@ -10,7 +10,7 @@ use super::load::{Loaded, RunRow};
 use super::query::Split;
 use super::series::Series;
 use super::trust::in_groups;
-use crate::rundir::{EvalSettings, RunDir};
+use crate::rundir::{DrawnSettings, EvalSettings, RunDir};
 
 /// A row for every step and average of a long run.
 const ROWS_LIMIT: u64 = 8 << 20;
@@ -83,21 +83,26 @@ impl Evaluations {
         Ok(self.runs.into_iter().map(|runs| runs.into_iter().map(choose).collect()).collect())
     }
 
-    /// The settings that every run with the column was evaluated under: those with the most images.
+    /// The settings that every run with the column was evaluated under: those with the most images, real and drawn.
     fn shared(&self, column: &str) -> Option<String> {
         let asked = self.runs.iter().flatten().map(|run| {
             let having = run.iter().filter(|evaluation| evaluation.has(column));
-            having.map(|one| (one.settings.images, one.fingerprint.clone())).collect::<BTreeSet<_>>()
+            let drawn = |one: &Evaluation| one.settings.drawn.as_ref().map(|drawn| drawn.images);
+            having
+                .map(|one| (one.settings.images, drawn(one), one.fingerprint.clone()))
+                .collect::<BTreeSet<_>>()
         });
         let shared = asked.filter(|run| !run.is_empty()).reduce(|left, right| &left & &right)?;
-        shared.last().map(|(_, fingerprint)| fingerprint.clone())
+        shared.last().map(|(.., fingerprint)| fingerprint.clone())
     }
 
     fn differ(&self, loaded: &Loaded, metric: &str, column: &str) -> CompareError {
+        let having = || self.runs.iter().flatten().flatten().filter(|one| one.has(column));
+        let same = same_parts(having().map(|one| &one.settings));
         let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (variant, runs) in loaded.variants.iter().zip(&self.runs) {
             for one in runs.iter().flatten().filter(|one| one.has(column)) {
-                groups.entry(words(&one.settings)).or_default().insert(variant.label.clone());
+                groups.entry(words(&one.settings, &same)).or_default().insert(variant.label.clone());
             }
         }
         CompareError::SettingsDiffer {
@@ -114,12 +119,47 @@ impl Evaluation {
     }
 }
 
-fn words(settings: &EvalSettings) -> String {
+/// What is said of settings: the images; of drawn ones also what is not the `same` everywhere.
+fn words(settings: &EvalSettings, same: &BTreeSet<(String, String)>) -> String {
     let stride = match settings.stride {
         1 => String::new(),
         stride => format!(", each at every {stride}th noise level"),
     };
-    format!("{} images of {}{stride}, data {}", settings.images, settings.split, settings.data)
+    let mut words =
+        format!("{} images of {}{stride}, data {}", settings.images, settings.split, settings.data);
+    let parts = settings.drawn.iter().flat_map(DrawnSettings::parts);
+    for (name, value) in parts.filter(|part| !same.contains(part)) {
+        let file =
+            settings.drawn.as_ref().and_then(|drawn| drawn.extractor.as_ref()).map(|found| &found.file);
+        match file.filter(|_| name == "extractor") {
+            // Sixteen digits tell files apart; its name tells people.
+            Some(file) => words.push_str(&format!(", {name} {file} ({})", value.get(..16).unwrap_or(&value))),
+            None => words.push_str(&format!(", {name} {value}")),
+        }
+    }
+    words
+}
+
+/// How images were drawn, as far as all settings agree in it.
+fn same_parts<'a>(all: impl Iterator<Item = &'a EvalSettings>) -> BTreeSet<(String, String)> {
+    let parts = all.map(|one| one.drawn.iter().flat_map(DrawnSettings::parts).collect::<BTreeSet<_>>());
+    parts.reduce(|left, right| &left & &right).unwrap_or_default()
+}
+
+/// What the values of a metric that is itself a mean over subsets of the images say beside it.
+pub(super) fn spread_over_subsets(runs: &[Vec<Option<Evaluation>>], column: &str) -> Option<String> {
+    let spread = format!("{column}_std");
+    let values = runs.iter().flatten().flatten().flat_map(|one| {
+        let at = one.series.column(&spread);
+        one.series.rows.iter().filter_map(move |row| row.values[at?])
+    });
+    let (least, most) = values.fold(None, |range: Option<(f64, f64)>, value| {
+        Some(range.map_or((value, value), |(least, most)| (least.min(value), most.max(value))))
+    })?;
+    Some(format!(
+        "each {column} is a mean over subsets of its images, whose standard deviation ({spread}) is {least:.2e} to \
+         {most:.2e}; what is shown beside it is over seeds"
+    ))
 }
 
 /// The evaluations of one split in a run's folder, and what is wrong with others.
@@ -161,3 +201,7 @@ fn one(path: &Path, split: &str) -> Result<Option<Evaluation>, String> {
     let [levels, images] = ["levels.csv", "images.csv"].map(|ending| path.with_extension(ending));
     Ok(Some(Evaluation { fingerprint, settings, series, levels, images }))
 }
+
+#[cfg(test)]
+#[path = "evals_tests.rs"]
+mod tests;

@@ -11,7 +11,7 @@ use crate::rundir::METRICS_HEADER;
 pub(crate) const DEFAULT_METRIC: &str = "denoise_score:min";
 
 /// Columns whose direction is known; any other needs `:min` or `:max`.
-const LOWER_IS_BETTER: [&str; 10] = [
+const LOWER_IS_BETTER: [&str; 13] = [
     "denoise_score",
     "denoise_bits",
     "loss",
@@ -22,13 +22,21 @@ const LOWER_IS_BETTER: [&str; 10] = [
     "bits_per_dim",
     "prior_bits",
     "decoder_bits",
+    "fid",
+    "kid",
+    "swd",
 ];
+const HIGHER_IS_BETTER: [&str; 2] = ["precision", "recall"];
+
+/// What `ablate eval` alone measures, of images that it draws.
+const OF_DRAWN_IMAGES: [&str; 5] = ["fid", "kid", "swd", "precision", "recall"];
 
 /// The variational bound of the chain as it is trained, and two of its parts: what `ablate eval` alone measures.
 const OF_THE_CHAIN: [&str; 3] = ["bits_per_dim", "prior_bits", "decoder_bits"];
 
 /// Columns that describe a row and measure nothing.
-const NOT_METRICS: [&str; 5] = ["step", "epoch", "images", "weights", "timesteps"];
+const NOT_METRICS: [&str; 8] =
+    ["step", "epoch", "images", "weights", "timesteps", "real", "drawn", "kid_std"];
 
 /// Whether less or more of a metric is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +109,16 @@ impl Metric {
         OF_THE_CHAIN.contains(&self.name.as_str())
     }
 
+    /// Whether the values are of images that were drawn, so that sampler and extractor belong to them.
+    pub(crate) fn is_of_drawn_images(&self) -> bool {
+        OF_DRAWN_IMAGES.contains(&self.name.as_str())
+    }
+
+    /// Whether only `ablate eval` has it.
+    pub(crate) fn is_measured_later(&self) -> bool {
+        self.is_of_the_chain() || self.is_of_drawn_images()
+    }
+
     /// Whether the values are raw losses, whose meaning depends on target, distance and schedule.
     pub(crate) fn is_raw_loss(&self) -> bool {
         self.name == "loss" || self.name.starts_with("loss_q")
@@ -155,6 +173,7 @@ impl FromStr for Metric {
                 return Err(MetricError::Direction { name: path.to_owned(), word: word.to_owned() });
             }
             None if LOWER_IS_BETTER.contains(&name) => Goal::Min,
+            None if HIGHER_IS_BETTER.contains(&name) => Goal::Max,
             None => return Err(MetricError::DirectionNeeded { name: path.to_owned() }),
         };
         Ok(Self { name: name.to_owned(), log, goal })
@@ -182,14 +201,29 @@ mod tests {
     #[test]
     fn an_unknown_direction_or_none_is_an_error_that_says_what_to_write() {
         assert_eq!(
-            metric("fid").unwrap_err().to_string(),
-            "whether a low or a high fid is better is not known; write fid:min or fid:max"
+            metric("ssim").unwrap_err().to_string(),
+            "whether a low or a high ssim is better is not known; write ssim:min or ssim:max"
         );
         assert_eq!(
             metric("loss:down").unwrap_err().to_string(),
             "\"down\" is not a direction; write loss:min or loss:max"
         );
         assert_eq!(metric("grad_norm:max").unwrap().log, Log::Metrics);
+    }
+
+    #[test]
+    fn distances_of_drawn_images_are_better_low_and_shares_are_better_high() {
+        for name in ["fid", "kid", "swd"] {
+            assert_eq!((metric(name).unwrap().goal, metric(name).unwrap().log), (Goal::Min, Log::Eval));
+        }
+        for name in ["precision", "recall"] {
+            assert_eq!(metric(name).unwrap().goal, Goal::Max);
+        }
+        assert!(
+            metric("recall").unwrap().is_measured_later()
+                && !metric("eval.loss").unwrap().is_measured_later()
+        );
+        assert!(matches!(metric("kid_std"), Err(MetricError::NotAMetric { .. })));
     }
 
     #[test]

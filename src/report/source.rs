@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use super::error::CompareError;
-use super::evals::Evaluations;
+use super::evals::{self, Evaluations};
 use super::images::Shares;
 use super::load::{Loaded, RunRow};
-use super::metric::Log;
+use super::metric::{Log, Metric};
 use super::pick::{self, Gap, Picked};
 use super::point::Weights;
 use super::query::{Query, Split, Window};
@@ -104,17 +104,18 @@ fn points(loaded: &Loaded, query: &Query, split: Split) -> Result<Found, Compare
     // Over part of the noise levels a score may be there where the whole one is not.
     let column = if query.window == Window::Common { "images" } else { metric.name.as_str() };
     if !evaluations.have(column) {
-        if split == Split::Val && !metric.is_of_the_chain() {
+        if split == Split::Val && !metric.is_measured_later() {
             trust::check_column(&runs().collect::<Vec<_>>(), metric)?;
             return from_logs(loaded, query);
         }
         return Err(CompareError::Unanswerable {
             reason: format!("no run has {metric} on {split}"),
-            help: format!("measure it: ablate eval RUN --split {split} --metrics {}", metric.name),
+            help: measured_elsewhere(loaded, metric, split).unwrap_or_else(|| to_measure(metric, split)),
         });
     }
-    let notes = evaluations.notes.clone();
+    let mut notes = evaluations.notes.clone();
     let alike = evaluations.alike(loaded, &metric.to_string(), column)?;
+    notes.extend(evals::spread_over_subsets(&alike, column));
     let sources: Vec<Vec<Option<Source<'_>>>> = loaded
         .variants
         .iter()
@@ -140,6 +141,20 @@ fn points(loaded: &Loaded, query: &Query, split: Split) -> Result<Found, Compare
         variant.runs.iter().zip(points).map(run).collect()
     });
     Ok(Found { points: told.collect(), ..found })
+}
+
+/// The other split that has the metric.
+fn measured_elsewhere(loaded: &Loaded, metric: &Metric, split: Split) -> Option<String> {
+    let others = [Split::Test, Split::Val, Split::Train].into_iter().filter(|other| *other != split);
+    let has = |other: &Split| Evaluations::read(loaded, *other).have(&metric.name);
+    let found = others.filter(|_| metric.is_measured_later()).find(has)?;
+    Some(format!("it was measured on {found}: --split {found}"))
+}
+
+fn to_measure(metric: &Metric, split: Split) -> String {
+    let extractor =
+        if metric.is_of_drawn_images() && metric.name != "swd" { " --extractor FILE.pt" } else { "" };
+    format!("measure it: ablate eval RUN --split {split} --metrics {}{extractor}", metric.name)
 }
 
 /// From `eval.csv` and `levels.csv`, or `metrics.csv`.

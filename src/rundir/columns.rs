@@ -36,6 +36,12 @@ pub const EVALS_HEADER: &[&str] = &[
     "decoder_bits",
     "timesteps",
 ];
+/// Columns of `evals/<fingerprint>.csv` where images were drawn and held against real ones: how many real and drawn
+/// images, then the scores; `kid_std` is over subsets of the images, `swd` in thousandths.
+pub const DRAWN_HEADER: &[&str] =
+    &["step", "weights", "real", "drawn", "fid", "kid", "kid_std", "precision", "recall", "swd"];
+/// Columns of `evals/<fingerprint>.bands.csv`: `swd` of each band of the pictures, by its side in pixels.
+pub const BANDS_HEADER: &[&str] = &["step", "weights", "side", "swd"];
 /// Columns of `levels.csv`: the held-out denoising curve, one row a noise level.
 pub const LEVELS_HEADER: &[&str] = &["step", "weights", "k", "t", "log_snr", "eps_mse", "x0_mse", "n", "se"];
 

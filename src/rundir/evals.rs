@@ -2,7 +2,8 @@
 //!
 //! In: the settings that decide what the numbers mean, and rows. Out: four files under the settings' fingerprint:
 //! `.json` (the settings), `.levels.csv` (the curve), `.images.csv` (each image's share), `.csv` (the numbers, last, so
-//! that whoever finds it finds all four). Rows are kept by step and weights: a later one replaces an earlier one, but a number that was not asked
+//! that whoever finds it finds all four); `drawn_evals` has those of drawn images. Rows are kept by step and weights: a
+//! later one replaces an earlier one, but a number that was not asked
 //! for this time stays.
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::columns::{EVALS_HEADER, EVALS_IMAGES_HEADER, LEVELS_HEADER};
+use super::drawn_evals::DrawnSettings;
 use super::format::{self, EVALS_FORMAT};
 use super::{Cell, Disk, RunDir, RunDirError, files};
 use crate::guard;
@@ -37,13 +39,25 @@ pub struct EvalSettings {
     pub stride: usize,
     /// Fingerprint of the data set.
     pub data: String,
+    /// How images were drawn, where images were drawn; `images` is then how many real ones they were held against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<DrawnSettings>,
 }
 
 impl EvalSettings {
     /// Every image at every node.
     pub fn in_full(split: &str, images: usize, data: &str) -> EvalSettings {
         let (split, data) = (split.to_owned(), data.to_owned());
-        EvalSettings { format: EVALS_FORMAT, split, images, stride: 1, data }
+        EvalSettings { format: format::first(), split, images, stride: 1, data, drawn: None }
+    }
+
+    /// Drawn images against the first real ones of a split.
+    pub fn of_drawn(split: &str, images: usize, data: &str, drawn: DrawnSettings) -> EvalSettings {
+        EvalSettings {
+            format: EVALS_FORMAT,
+            drawn: Some(drawn),
+            ..EvalSettings::in_full(split, images, data)
+        }
     }
 
     /// Reads the settings beside an evaluation's numbers; `None` where there are none.
@@ -57,8 +71,9 @@ impl EvalSettings {
 
     /// 16 hexadecimal digits; the stem of the files.
     pub fn fingerprint(&self) -> String {
-        let EvalSettings { format: _, split, images, stride, data } = self;
-        let text = format!("split={split}\nimages={images}\nstride={stride}\ndata={data}\n");
+        let EvalSettings { format: _, split, images, stride, data, drawn } = self;
+        let mut text = format!("split={split}\nimages={images}\nstride={stride}\ndata={data}\n");
+        text.extend(drawn.iter().map(DrawnSettings::identity));
         blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
     }
 
@@ -85,21 +100,31 @@ pub struct EvalRows<'a> {
 /// The files are as they were, or not all of them are new; the numbers' own is the last.
 pub fn record(run: &RunDir, settings: &EvalSettings, rows: &[EvalRows<'_>]) -> Result<PathBuf, RunDirError> {
     let path = settings.path(run);
-    let folder = run.evals_path();
-    files::create_dir(&Disk, &folder)?;
-    let _lock = lock(&folder.join(".lock"))?;
-    let text = |row: &[Cell<'_>]| -> Vec<String> { row.iter().map(plain).collect() };
-    let scores = rows.iter().map(|row| text(&row.scores)).collect();
-    let levels = rows.iter().flat_map(|row| &row.levels).map(|row| text(row)).collect();
-    let images = rows.iter().flat_map(|row| &row.images).map(|row| text(row)).collect();
-    format::refuse_newer(&path.with_extension("json"), "evaluation", EVALS_FORMAT)?;
-    let settings = serde_json::to_string_pretty(settings).expect("numbers and words serialize");
-    files::replace(&Disk, &path.with_extension("json"), (settings + "\n").as_bytes())?;
+    let _lock = claim(run, settings)?;
+    let scores = rows.iter().map(|row| texts(&row.scores)).collect();
+    let levels = rows.iter().flat_map(|row| &row.levels).map(|row| texts(row)).collect();
+    let images = rows.iter().flat_map(|row| &row.images).map(|row| texts(row)).collect();
     // A level of the curve is told by its node as well, an image by its id.
     merge(&path.with_extension("levels.csv"), LEVELS_HEADER, 3, levels)?;
     merge(&path.with_extension("images.csv"), EVALS_IMAGES_HEADER, 3, images)?;
     merge(&path, EVALS_HEADER, 2, scores)?;
     Ok(path)
+}
+
+/// Takes the folder for this process and writes the settings.
+pub(super) fn claim(run: &RunDir, settings: &EvalSettings) -> Result<std::fs::File, RunDirError> {
+    let path = settings.path(run).with_extension("json");
+    let folder = run.evals_path();
+    files::create_dir(&Disk, &folder)?;
+    let lock = lock(&folder.join(".lock"))?;
+    format::refuse_newer(&path, "evaluation", EVALS_FORMAT)?;
+    let settings = serde_json::to_string_pretty(settings).expect("numbers and words serialize");
+    files::replace(&Disk, &path, (settings + "\n").as_bytes())?;
+    Ok(lock)
+}
+
+pub(super) fn texts(row: &[Cell<'_>]) -> Vec<String> {
+    row.iter().map(plain).collect()
 }
 
 /// The writer quotes what needs it.
@@ -111,7 +136,12 @@ fn plain(cell: &Cell<'_>) -> String {
 }
 
 /// Rewrites a file with these rows in it; the first `key` cells say which row is which.
-fn merge(path: &Path, header: &[&str], key: usize, rows: Vec<Vec<String>>) -> Result<(), RunDirError> {
+pub(super) fn merge(
+    path: &Path,
+    header: &[&str],
+    key: usize,
+    rows: Vec<Vec<String>>,
+) -> Result<(), RunDirError> {
     let malformed = |error: csv::Error| RunDirError::malformed(path, guard::printable(&error.to_string()));
     let mut all: BTreeMap<Key, Vec<String>> = BTreeMap::new();
     if let Some(text) = files::read_text(&Disk, path, SIZE_LIMIT)? {

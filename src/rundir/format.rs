@@ -22,8 +22,9 @@ pub const EXECUTION_FORMAT: u32 = 1;
 pub const PLAN_FORMAT: u32 = 1;
 /// Version of `request/request.json`.
 pub const REQUEST_FORMAT: u32 = 1;
-/// Settings of later evaluations, `evals/<fingerprint>.json`.
-pub const EVALS_FORMAT: u32 = 1;
+/// Settings of later evaluations, `evals/<fingerprint>.json`. The second version has evaluations of drawn images, with
+/// columns of their own; the others are written as the first.
+pub const EVALS_FORMAT: u32 = 2;
 
 /// Far above any file that carries a version.
 const SIZE_LIMIT: u64 = 1 << 28;

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod checkpoint;
 pub mod columns;
 pub mod csv_log;
+mod drawn_evals;
 mod error;
 pub mod evals;
 mod events;
@@ -33,10 +34,11 @@ pub mod weights;
 
 pub use checkpoint::{Checkpoint, Latest};
 pub use columns::{
-    EVAL_HEADER, EVALS_HEADER, EVALS_IMAGES_HEADER, IMAGES_HEADER, LEVELS_HEADER, METRICS_HEADER,
-    TIMING_HEADER,
+    BANDS_HEADER, DRAWN_HEADER, EVAL_HEADER, EVALS_HEADER, EVALS_IMAGES_HEADER, IMAGES_HEADER, LEVELS_HEADER,
+    METRICS_HEADER, TIMING_HEADER,
 };
 pub use csv_log::{Cell, CsvLog, Mark};
+pub use drawn_evals::{DrawnRows, DrawnSettings, ExtractorSettings, record_drawn};
 pub use error::RunDirError;
 pub use evals::{EvalRows, EvalSettings};
 pub use events::{EventLog, Place};

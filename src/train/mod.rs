@@ -28,7 +28,10 @@ use thiserror::Error;
 
 use crate::{config, ops};
 
-pub(crate) use evaluation::{Evaluated, HeldOut};
+pub(crate) use evaluation::{
+    DrawnRequest, DrawnScores, Evaluated, ExtractorFile, Gallery, HeldOut, LEAST_FOR_RECALL, Origin, Stage,
+    Wanted,
+};
 pub use evaluation::{Evaluation, Level};
 pub use job::{Execution, Job, Outcome, Prepared, Progress};
 pub(crate) use recorder::{eval_cells, image_cells, level_cells};
@@ -122,6 +125,12 @@ pub enum Error {
         /// The step it happened at.
         step: u64,
     },
+    /// A feature extractor.
+    #[error(transparent)]
+    Extractor(#[from] crate::ops::ExtractorError),
+    /// The algebra of a comparison of images.
+    #[error(transparent)]
+    Linalg(#[from] crate::ops::LinalgError),
     /// A sample grid.
     #[error("cannot write {}: {source}", path.display())]
     Image {

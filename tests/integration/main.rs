@@ -14,6 +14,8 @@ mod data;
 #[cfg(feature = "torch")]
 mod diffusers;
 #[cfg(feature = "torch")]
+mod drawn;
+#[cfg(feature = "torch")]
 mod effects;
 #[cfg(feature = "torch")]
 mod error_points;

@@ -1,60 +1,56 @@
 //! Evaluates, records the rows in the run's folder and prints them.
 
-use std::time::Duration;
-
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-
-use super::measured::Measured;
-use super::{Args, Measure};
+use super::answer::Answer;
+use super::drawn::Asked;
+use super::{Args, Measure, noised};
 use crate::cli::chosen::{Weights, checkpoint_at, run_at, weights_named};
 use crate::cli::failure::{ExitCode, Failure, exit};
 use crate::cli::output::{note, print};
-use crate::cli::run::storage;
 use crate::config::{self, Config, Metric};
 use crate::data::{self, DataSet};
 use crate::guard::printable;
 use crate::report::query::Split;
-use crate::rundir::{Checkpoint, EvalSettings, RunDir, evals, provenance::Provenance};
-use crate::sizing;
-use crate::train::{self, Execution, HeldOut, Prepared};
+use crate::rundir::{Checkpoint, RunDir, provenance::Provenance};
+use crate::train::{self, Execution, Prepared};
+
+/// What is evaluated, on what.
+pub(super) struct Subject<'a> {
+    pub(super) run: &'a RunDir,
+    pub(super) config: &'a Config,
+    pub(super) chosen: &'a Checkpoint,
+    pub(super) weights: &'a [Weights],
+    pub(super) prepared: &'a Prepared,
+    pub(super) execution: &'a Execution,
+    pub(super) split_name: Split,
+    pub(super) split: &'a data::Split,
+}
 
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let run = run_at(&args.run)?;
     let config = config::read_run_config(&run.config_path()).map_err(Failure::user)?;
     let weights = weights(&args, &config)?;
+    let drawn = Asked::of(&args, &config)?;
     let chosen = checkpoint_at(&run, &args.at)?;
     let config = asking(&args, config);
     let prepared = Prepared::open(&config).map_err(failure)?;
-    let data = prepared.data_fingerprint();
-    check_data(&run, data)?;
-    let split = split(&args, prepared.data())?;
-    let held_out = HeldOut::open(&config, &execution(&run, &config)?, &prepared, split).map_err(failure)?;
-    let settings = EvalSettings::in_full(&args.split.to_string(), held_out.images(), data);
-    say_fewer(&args, held_out.images());
+    check_data(&run, prepared.data_fingerprint())?;
+    let on = Subject {
+        run: &run,
+        config: &config,
+        chosen: &chosen,
+        weights: &weights,
+        prepared: &prepared,
+        execution: &execution(&run, &config)?,
+        split_name: args.split,
+        split: split(&args, prepared.data())?,
+    };
+    say_fewer(&args, on.split.len());
     let chain = args.metrics.contains(&Measure::BitsPerDim);
-    let bar = chain.then(|| cost(&config, held_out.images(), weights.len()));
-    let mut measured = Vec::new();
-    for (done, weights) in weights.into_iter().enumerate() {
-        measured.push(measure(&held_out, &chosen, weights, bar.as_ref().map(|bar| (bar, done as u64)))?);
-    }
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
-    let rows: Vec<_> = measured.iter().map(Measured::rows).collect();
-    let path = evals::record(&run, &settings, &rows).map_err(storage)?;
-    if args.json {
-        print(&Measured::json(&measured, &settings, &path))?;
-    } else {
-        let heading = format!(
-            "{} at step {}, {} images of {}",
-            run.label(),
-            chosen.step,
-            settings.images,
-            settings.split
-        );
-        print(&format!("{heading}\n{}", Measured::table(&measured)))?;
-        print(&format!("written: {}\n", printable(&path.display().to_string())))?;
-    }
+    let noised = (chain || !config.evaluation.metrics.is_empty()).then(|| noised::evaluate(&on, chain));
+    let noised = noised.transpose()?;
+    let drawn = drawn.map(|asked| asked.evaluate(&on)).transpose()?;
+    let answer = Answer { noised, drawn };
+    print(&if args.json { answer.json(&on) } else { answer.text(&on) })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -76,7 +72,7 @@ fn asking(args: &Args, mut config: Config) -> Config {
         Measure::DenoiseScore => Some(Metric::DenoiseScore),
         Measure::DenoiseBits => Some(Metric::DenoiseBits),
         Measure::Loss => Some(Metric::Loss),
-        Measure::BitsPerDim => None,
+        _ => None,
     };
     config.evaluation.metrics = args.metrics.iter().filter_map(metric).collect();
     config.evaluation.images = args.images as usize;
@@ -122,43 +118,9 @@ fn say_fewer(args: &Args, images: usize) {
     }
 }
 
-/// Says what the chain's bound costs, and shows how far it is.
-fn cost(config: &Config, images: usize, weights: usize) -> ProgressBar {
-    let evaluations = (config.diffusion.timesteps * images * weights) as u64;
-    let flops = sizing::forward_flops_per_image(&config.model, &config.data) as f64 * evaluations as f64;
-    note(format_args!(
-        "bits_per_dim asks the network {} times ({} timesteps x {images} images{}): {:.3} TFLOP",
-        HumanCount(evaluations),
-        config.diffusion.timesteps,
-        if weights > 1 { format!(" x {weights} sets of weights") } else { String::new() },
-        flops / 1e12
-    ));
-    // A constant; if it did not parse, indicatif's own style would do.
-    let style = ProgressStyle::with_template("bits_per_dim {bar:30} {percent}% {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(evaluations).with_style(style);
-    bar.enable_steady_tick(Duration::from_millis(500));
-    bar
-}
-
-fn measure(
-    held_out: &HeldOut<'_>,
-    chosen: &Checkpoint,
-    weights: Weights,
-    bar: Option<(&ProgressBar, u64)>,
-) -> Result<Measured, Failure> {
-    let mut report = bar.map(|(bar, before)| {
-        let each = bar.length().unwrap_or(0);
-        move |done: u64| bar.set_position((before * done + done).min(each))
-    });
-    let chain = report.as_mut().map(|report| report as &mut dyn FnMut(u64));
-    let found = held_out.evaluate((&chosen.path, chosen.step), &weights.file, chain).map_err(failure)?;
-    Ok(Measured { step: chosen.step, weights: weights.label, found })
-}
-
-fn failure(error: train::Error) -> Failure {
+pub(super) fn failure(error: train::Error) -> Failure {
     let code = match &error {
-        train::Error::Data(_) => exit::USER,
+        train::Error::Data(_) | train::Error::Extractor(_) => exit::USER,
         error if error.is_storage() => exit::STORAGE,
         error if error.diverged_at().is_some() => exit::SOME_FAILED,
         _ => exit::INTERNAL,

@@ -6,7 +6,6 @@ use image::ImageFormat;
 
 use super::Args;
 use super::progress::Progress;
-use super::settings::settings;
 use crate::cli::chosen::{checkpoint_at, run_at, weights_named};
 use crate::cli::failure::{ExitCode, Failure, exit};
 use crate::cli::output::print;
@@ -23,7 +22,7 @@ const IMAGES: usize = 16;
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let run = run_at(&args.run)?;
     let config = config::read_run_config(&run.config_path()).map_err(Failure::user)?;
-    let settings = settings(&args, &config)?;
+    let settings = args.sampling.over(&config)?;
     let weights = weights_named(&args.weights, &config)?;
     let chosen = checkpoint_at(&run, &args.at)?;
     let first = first_noise(&args, &config)?;

@@ -1,11 +1,14 @@
 //! Held-out evaluation: the denoising curve and the objective's own loss, on the same images, timesteps and
 //! noise for every variant, seed and step.
 //!
-//! `ask` puts noised images to a network, `levels` is the measured curve, `chain` adds up the bound of the whole chain, `request` evaluates a
-//! checkpoint when a user asks.
+//! `ask` puts noised images to a network, `levels` is the measured curve, `chain` adds up the bound of the whole chain,
+//! `request` evaluates a checkpoint when a user asks; `gallery` holds images that it draws against real ones, as `drawn`
+//! asks.
 
 mod ask;
 mod chain;
+mod drawn;
+mod gallery;
 mod levels;
 mod request;
 
@@ -22,6 +25,8 @@ use crate::model::UNet;
 
 use ask::{Asker, Question};
 use chain::ChainBits;
+pub(crate) use drawn::{DrawnRequest, DrawnScores, ExtractorFile, LEAST_FOR_RECALL, Origin, Stage, Wanted};
+pub(crate) use gallery::Gallery;
 pub use levels::Level;
 use levels::Levels;
 pub(crate) use request::{Evaluated, HeldOut};

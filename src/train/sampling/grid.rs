@@ -22,17 +22,21 @@ pub(in crate::train) struct Grid {
 const TILE_PIXELS: usize = 56;
 const GAP_PIXELS: usize = 4;
 
+/// What a pixel near [-1, 1] is in a file: (x/2 + 0.5) clamped to 0…1, then a byte.
+pub(in crate::train) fn to_byte(value: f32) -> u8 {
+    ((value / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0).round() as u8
+}
+
 impl Grid {
     /// An empty one, for images of `[C, H, W]` with H = W.
     pub(in crate::train) fn of([channels, size, _]: [usize; 3]) -> Self {
         Self { images: vec![], channels, size }
     }
 
-    /// Adds images, one after another: (x/2 + 0.5) clamped to 0…1, then to bytes.
+    /// Adds images, one after another.
     pub(in crate::train) fn push(&mut self, values: &[f32]) {
-        let byte = |value: &f32| ((value / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0).round() as u8;
         let images = values.chunks(self.channels * self.size * self.size);
-        self.images.extend(images.map(|image| image.iter().map(byte).collect::<Vec<_>>()));
+        self.images.extend(images.map(|image| image.iter().copied().map(to_byte).collect::<Vec<_>>()));
     }
 
     /// Writes all of them, in rows of about √n.

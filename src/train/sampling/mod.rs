@@ -12,7 +12,8 @@ use crate::config::Config;
 
 pub(super) use drawing::Drawing;
 pub(crate) use exchange::read_samples;
-pub(super) use grid::Grid;
+pub(super) use grid::{Grid, to_byte};
+pub(super) use request::draw_samples;
 pub(crate) use request::{Outputs, SampleRequest, sample_to};
 
 /// C, H, W of an image.

@@ -34,7 +34,7 @@ pub(crate) struct Outputs<'a> {
 
 /// Loads weights and draws. `report` is told the network evaluations so far, counted image by image; `take` is given
 /// the values of each batch, near [-1, 1], image after image.
-fn draw_samples(
+pub(in crate::train) fn draw_samples(
     request: &SampleRequest<'_>,
     report: &mut dyn FnMut(u64),
     take: &mut dyn FnMut(Vec<f32>) -> Result<(), Error>,
