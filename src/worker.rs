@@ -13,6 +13,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::config::{self, Config};
+use crate::memory;
 use crate::rundir::provenance::{Attempt, Provenance};
 use crate::rundir::{Disk, Held, Owner, RunDir, RunDirError, RunLock, State, Status, files, format};
 use crate::train::precision::Refusal;
@@ -174,7 +175,9 @@ fn execution(run: &RunDir, config: &Config, threads: usize) -> Result<Execution,
     if let Some(recorded) = Execution::read(run)? {
         return Ok(recorded);
     }
-    let chosen = Execution::choose(config, threads);
+    let mut chosen = Execution::choose(config, threads);
+    // The same on every machine, so that runs do not differ by where they began.
+    chosen.sampling_batch = memory::images_at_a_time(config, None);
     let text = serde_json::to_string_pretty(&chosen).expect("plain numbers and words serialize");
     files::replace(&Disk, &run.execution_path(), (text + "\n").as_bytes())?;
     Ok(chosen)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::chosen::tensors_of;
 use super::experiment_args::environment;
 use super::failure::{ExitCode, Failure, exit};
-use super::output::{print, warn};
+use super::output::{note, print, warn};
 use crate::guard::printable;
 use crate::interop::{self, InteropError, Source};
 use crate::sizing;
@@ -35,10 +35,10 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let (model, data, diffusion, sampling) =
         (&config.model, &config.data, &config.diffusion, &config.sampling);
     let said = format!(
-        "{} x {} images of {} channels, {} parameters; {} timesteps, {}; sampled by {} in {} steps",
+        "{} x {} {} images, {} parameters; {} timesteps, {}; sampled by {} in {} steps",
         data.image_size,
         data.image_size,
-        data.in_channels,
+        if data.in_channels == 1 { "grey" } else { "RGB" },
         sizing::parameters(model, data),
         diffusion.timesteps,
         diffusion.noise_schedule.name(),
@@ -47,8 +47,10 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     );
     let run = interop::import(&source, config, &network, &args.output)?;
     let path = run.path().display();
-    print(&printable(&format!("{path}: {said}")))?;
-    print("\n")?;
+    print(&format!("{}\n", printable(&format!("{path}: {said}"))))?;
+    if run.seed().is_none() {
+        note("compare and status look for runs that are named <experiment>/<name>/seed-<n>");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

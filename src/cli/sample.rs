@@ -1,4 +1,4 @@
-//! `ablate sample RUN`: draw images from a checkpoint and write them as one PNG.
+//! `ablate sample RUN`: draw images from a checkpoint and write them as one picture, and as numbers where asked.
 
 use std::path::PathBuf;
 
@@ -9,13 +9,13 @@ use crate::config::{Sampler, TimestepSpacing, Variance};
 pub(crate) struct Args {
     /// A run folder, such as runs/quickstart/<variant>/seed-0.
     run: PathBuf,
-    /// Number of images.
-    #[arg(short, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    n: u32,
+    /// Number of images [default: 16, or as many as --initial-noise has].
+    #[arg(short, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    n: Option<u32>,
     /// Algorithm [default: the run's sampling.sampler].
     #[arg(long, value_enum, value_name = "S")]
     sampler: Option<Sampler>,
-    /// Network evaluations per image [default: the run's sampling.steps].
+    /// Steps: one network evaluation each, with "heun" two but for the last [default: the run's sampling.steps].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
     /// Noise of "ddim": 0 is deterministic, 1 as noisy as DDPM [default: the run's sampling.eta].
@@ -27,9 +27,30 @@ pub(crate) struct Args {
     /// Which timesteps are visited [default: the run's sampling.timestep_spacing].
     #[arg(long, value_enum, value_name = "SPACING")]
     timestep_spacing: Option<TimestepSpacing>,
+    /// Added to each timestep, with leading [default: the run's sampling.steps_offset].
+    #[arg(long, value_name = "N")]
+    steps_offset: Option<u32>,
+    /// Clip the predicted image: true or false [default: the run's sampling.clip_sample].
+    #[arg(long, value_name = "BOOL")]
+    clip_sample: Option<bool>,
+    /// How far from 0 it is clipped [default: the run's sampling.clip_sample_range].
+    #[arg(long, value_name = "R")]
+    clip_sample_range: Option<f64>,
+    /// Whether the last step of "ddim" leads to the image itself [default: the run's sampling.set_alpha_to_one].
+    #[arg(long, value_name = "BOOL")]
+    set_alpha_to_one: Option<bool>,
     /// Seed of the noise; image i of a seed starts from the same noise in every run.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Start from this noise instead of the seed's: tensor `samples`, f32 [N, C, H, W], standard normal.
+    #[arg(long, value_name = "FILE.safetensors")]
+    initial_noise: Option<PathBuf>,
+    /// Write the images as numbers too: tensor `samples`, f32 [N, C, H, W], about -1 to 1.
+    #[arg(long, value_name = "FILE.safetensors")]
+    save_tensor: Option<PathBuf>,
+    /// Images per network evaluation [default: as many as fit into half of the free memory, at most 64].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    batch_size: Option<u32>,
     /// Weights: ema (the first average), one by its name such as ema-0.99, or raw.
     #[arg(long, value_name = "NAME", default_value = "ema")]
     weights: String,
@@ -39,6 +60,9 @@ pub(crate) struct Args {
     /// The PNG to write [default: RUN/samples/sample-<at>-<weights>-seed<seed>.png].
     #[arg(short, long, value_name = "FILE.png")]
     output: Option<PathBuf>,
+    /// Say nothing but errors.
+    #[arg(long)]
+    quiet: bool,
 }
 
 #[cfg(not(feature = "torch"))]
@@ -47,83 +71,10 @@ pub(crate) fn exec(args: Args) -> Result<super::failure::ExitCode, super::failur
 }
 
 #[cfg(feature = "torch")]
-pub(crate) use with_torch::exec;
-
+mod progress;
 #[cfg(feature = "torch")]
-mod with_torch {
-    use std::path::PathBuf;
-
-    use super::super::failure::{ExitCode, Failure};
-    use super::super::output::print;
-    use super::Args;
-    use crate::cli::chosen::{checkpoint_at, run_at, weights_named};
-    use crate::config::{self, Config, Sampler, Sampling, Variance};
-    use crate::guard::printable;
-    use crate::rundir::{Disk, RunDir, files};
-    use crate::train;
-
-    pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
-        let run = run_at(&args.run)?;
-        let config = config::read_run_config(&run.config_path()).map_err(Failure::user)?;
-        let settings = settings(&args, &config)?;
-        let weights = weights_named(&args.weights, &config)?;
-        let chosen = checkpoint_at(&run, &args.at)?;
-        let output = output(&args, &run)?;
-        let request = train::SampleRequest {
-            config: &config,
-            settings: &settings,
-            checkpoint: &chosen.path,
-            weights: &weights.file,
-            n: args.n as usize,
-            seed: args.seed,
-        };
-        train::sample_to(&request, &output).map_err(Failure::internal)?;
-        let said = format!(
-            "{} images of {} at step {} ({} weights, {} steps of {}, seed {}): {}",
-            args.n,
-            run.path().display(),
-            chosen.step,
-            args.weights,
-            settings.steps,
-            settings.sampler.name(),
-            args.seed,
-            output.display()
-        );
-        print(&format!("{}\n", printable(&said)))?;
-        Ok(ExitCode::SUCCESS)
-    }
-
-    /// The run's own settings with the flags laid over them.
-    fn settings(args: &Args, config: &Config) -> Result<Sampling, Failure> {
-        let mut sampling = config.sampling.clone();
-        let sampler = args.sampler.unwrap_or(sampling.sampler);
-        // What the run set for another sampler is no mistake of the flags.
-        if sampler != Sampler::Ddim {
-            sampling.eta = 0.0;
-        }
-        if sampler != Sampler::Ddpm {
-            sampling.variance = Variance::FixedSmall;
-        }
-        sampling.sampler = sampler;
-        sampling.steps = args.steps.map_or(sampling.steps, |steps| steps as usize);
-        sampling.eta = args.eta.unwrap_or(sampling.eta);
-        sampling.variance = args.variance.unwrap_or(sampling.variance);
-        sampling.timestep_spacing = args.timestep_spacing.unwrap_or(sampling.timestep_spacing);
-        if !(0.0..=1.0).contains(&sampling.eta) {
-            return Err(Failure::user(format!("--eta {} is out of range", sampling.eta))
-                .with_help("use 0 (deterministic) to 1 (as noisy as DDPM)"));
-        }
-        let drawn = Config { sampling, ..config.clone() };
-        config::check_sampling(&drawn)?;
-        Ok(drawn.sampling)
-    }
-
-    fn output(args: &Args, run: &RunDir) -> Result<PathBuf, Failure> {
-        if let Some(path) = &args.output {
-            return Ok(path.clone());
-        }
-        let folder = run.samples_path();
-        files::create_dir(&Disk, &folder).map_err(Failure::internal)?;
-        Ok(folder.join(format!("sample-{}-{}-seed{}.png", args.at, args.weights, args.seed)))
-    }
-}
+mod settings;
+#[cfg(feature = "torch")]
+mod with_torch;
+#[cfg(feature = "torch")]
+pub(crate) use with_torch::exec;

@@ -12,8 +12,8 @@ use super::InteropError;
 use crate::config::{Location, Problem};
 use crate::guard;
 
-/// Far above any such file: a million betas take 20 MB.
-const SIZE_LIMIT: u64 = 32 << 20;
+/// Far above any such file: a hundred thousand betas take 2 MB. Parsed, it takes many times as much memory.
+const SIZE_LIMIT: u64 = 8 << 20;
 /// Longest part of a value that is shown.
 const SHOWN: usize = 80;
 /// Most problems of one file.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Export, Format, InteropError};
 use crate::config::{Config, defaults};
-use crate::rundir::{Checkpoint, Disk, ManifestMeta, Owner, RunDir, checkpoint, weights};
+use crate::rundir::{Checkpoint, Disk, ManifestMeta, Owner, RunDir, checkpoint, tensor_file};
 use crate::sizing::{self, Layer};
 
 /// A network of two levels with attention, whose tensors are a few kilobytes.
@@ -32,7 +32,7 @@ pub(super) fn tensors(network: &[(String, Vec<usize>)], offset: f32) -> Vec<u8> 
     let mut sorted = network.to_vec();
     sorted.sort();
     let mut bytes =
-        weights::file_start(sorted.iter().map(|(name, shape)| (name.as_str(), shape.as_slice()))).unwrap();
+        tensor_file::start(sorted.iter().map(|(name, shape)| (name.as_str(), shape.as_slice()))).unwrap();
     let count: usize = sorted.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
     bytes.extend((0..count).flat_map(|i| (i as f32 / 1e3 + offset).to_le_bytes()));
     bytes

@@ -43,7 +43,7 @@ pub(super) fn text(export: &Export<'_>) -> String {
          pipeline = DDIMPipeline.from_pretrained(\"THIS FOLDER\")\n\
          images = pipeline(batch_size=16, num_inference_steps={steps}, eta={eta:?}).images\n\
          ```\n\n\
-         Back to a run: `ablate import \"THIS FOLDER\" -o RUN`. To train on from these weights: \
+         Back to a run: `ablate import \"THIS FOLDER\" -o RUN`. To train on from these weights:\n\
          `training.initial_weights = \"THIS FOLDER\"`.\n",
         run = printable(run).replace(MARKUP, " "),
         label = printable(label),

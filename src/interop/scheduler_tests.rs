@@ -28,6 +28,46 @@ fn read(value: Value, class: Option<&str>) -> Result<Config, Vec<String>> {
     imported(&given, &[], vec![]).map(|(config, _)| config).map_err(|problems| vec![problems.to_string()])
 }
 
+/// Fields whose values decide about others.
+const FIELDS: [&str; 12] = [
+    "num_train_timesteps",
+    "beta_schedule",
+    "beta_start",
+    "beta_end",
+    "trained_betas",
+    "prediction_type",
+    "timestep_spacing",
+    "steps_offset",
+    "clip_sample_range",
+    "rescale_betas_zero_snr",
+    "variance_type",
+    "_class_name",
+];
+
+/// Values that some of them take and others do not.
+const VALUES: [&str; 20] = [
+    "null",
+    "true",
+    "0",
+    "1",
+    "2",
+    "-1",
+    "9223372036854775807",
+    "18446744073709551615",
+    "1e308",
+    "0.999",
+    "[]",
+    "[0.1, 0.2]",
+    "\"sigmoid\"",
+    "\"squaredcos_cap_v2\"",
+    "\"v_prediction\"",
+    "\"trailing\"",
+    "\"linspace\"",
+    "\"fixed_large\"",
+    "\"DPMSolverMultistepScheduler\"",
+    "\"HeunDiscreteScheduler\"",
+];
+
 fn of_class(class: &str, more: Value) -> Result<Config, Vec<String>> {
     let mut value = more;
     value["_class_name"] = class.into();
@@ -218,4 +258,19 @@ fn a_rule_that_the_chain_breaks_names_the_file() {
         "{text}"
     );
     assert!(text.contains("set in s.json"), "{text}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_file_makes_a_panic(picks in proptest::collection::vec((0..FIELDS.len(), 0..VALUES.len()), 0..12)) {
+        let values: Vec<Value> = VALUES.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+        let mut scheduler = json!({});
+        for (field, value) in picks {
+            scheduler[FIELDS[field]] = values[value].clone();
+        }
+        // Refused or made; never more.
+        if let Ok(config) = read(scheduler, None) {
+            let _ = Schedule::new(&config.diffusion);
+        }
+    }
 }

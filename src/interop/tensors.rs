@@ -14,7 +14,7 @@ use safetensors::tensor::TensorInfo;
 use super::{InteropError, names};
 use crate::config::{Problem, Problems};
 use crate::rundir::fs::{Fs, FsFile};
-use crate::rundir::weights::{self, Opened};
+use crate::rundir::tensor_file::{self, Opened};
 use crate::rundir::{Disk, RunDirError};
 
 /// Bytes read at a time; a multiple of every width.
@@ -42,7 +42,7 @@ impl Stored {
     /// # Errors
     /// It is no whole safetensors file.
     pub(super) fn open(path: &Path) -> Result<Stored, InteropError> {
-        Ok(Stored { path: path.to_path_buf(), opened: weights::open(path)? })
+        Ok(Stored { path: path.to_path_buf(), opened: tensor_file::open(path)? })
     }
 
     /// Every tensor of a network, by name.
@@ -109,7 +109,7 @@ impl Stored {
 /// Writes a file of zeros of these names and shapes: what no step has moved. It takes no room where the file system
 /// knows holes.
 pub(super) fn write_zeros(tensors: &[(String, Vec<usize>)], to: &Path) -> Result<(), RunDirError> {
-    let start = weights::file_start(tensors.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())))
+    let start = tensor_file::start(tensors.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())))
         .map_err(|error| RunDirError::malformed(to, error))?;
     let floats =
         |shape: &Vec<usize>| shape.iter().fold(4_u64, |bytes, side| bytes.saturating_mul(*side as u64));
@@ -131,7 +131,7 @@ impl Output {
         path: &Path,
         tensors: impl Iterator<Item = (&'a str, &'a TensorInfo)>,
     ) -> Result<Output, InteropError> {
-        let start = weights::file_start(tensors.map(|(name, info)| (name, info.shape.as_slice())))
+        let start = tensor_file::start(tensors.map(|(name, info)| (name, info.shape.as_slice())))
             .map_err(|error| RunDirError::malformed(path, error))?;
         let file = Disk.create_new(path).map_err(|source| RunDirError::io("create", path, source))?;
         let file = BufWriter::with_capacity(PIECE, file);

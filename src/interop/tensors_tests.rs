@@ -5,6 +5,7 @@ use std::fs;
 use safetensors::tensor::TensorView;
 
 use super::*;
+use crate::rundir::weights;
 
 /// A file of tensors: name, format, shape, bytes.
 fn file(folder: &Path, tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) -> PathBuf {

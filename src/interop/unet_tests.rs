@@ -9,6 +9,44 @@ use crate::config::{Config, Data, Given, Model, defaults, imported};
 use crate::interop::fields::Fields;
 use crate::sizing::{self, Layer};
 
+/// Fields whose values decide about others.
+const FIELDS: [&str; 12] = [
+    "sample_size",
+    "in_channels",
+    "out_channels",
+    "block_out_channels",
+    "down_block_types",
+    "up_block_types",
+    "layers_per_block",
+    "attention_head_dim",
+    "norm_num_groups",
+    "time_embedding_dim",
+    "add_attention",
+    "freq_shift",
+];
+
+/// Values that some of them take and others do not.
+const VALUES: [&str; 18] = [
+    "null",
+    "true",
+    "false",
+    "0",
+    "1",
+    "3",
+    "-1",
+    "8",
+    "9223372036854775807",
+    "18446744073709551615",
+    "1e308",
+    "0.5",
+    "\"x\"",
+    "[]",
+    "[1]",
+    "[32, 48]",
+    "[\"DownBlock2D\", \"AttnDownBlock2D\"]",
+    "[\"AttnUpBlock2D\", \"UpBlock2D\"]",
+];
+
 fn read(value: Value) -> (Vec<(&'static str, toml::Value)>, Vec<String>) {
     let Value::Object(object) = value else { panic!("an object") };
     let (keys, problems) = import(Fields::new(Path::new("config.json"), object));
@@ -236,4 +274,21 @@ fn absurd_sizes_are_refused_and_not_computed_with() {
         refusals(json!({"in_channels": u64::MAX}))[0],
         format!("in_channels = {}: it is no whole number", u64::MAX)
     );
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_file_makes_a_panic(picks in proptest::collection::vec((0..FIELDS.len(), 0..VALUES.len()), 0..12)) {
+        let values: Vec<Value> = VALUES.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+        let mut network = json!({"sample_size": 32});
+        for (field, value) in picks {
+            network[FIELDS[field]] = values[value].clone();
+        }
+        let (keys, problems) = read(network);
+        if problems.is_empty() {
+            let given = |(key, value)| Given { key, value, file: "config.json".into(), is_default: false };
+            // Refused or made; never more.
+            let _ = imported(&keys.into_iter().map(given).collect::<Vec<_>>(), &["name=x".into()], vec![]);
+        }
+    }
 }

@@ -2,9 +2,10 @@
 //!
 //! In: an error's text or a kill, and the run's configuration. Out: what was asked for, what there is, the least
 //! the run needs, and what to change. `pattern` knows the texts, `room` asks the machine, `cgroup` the control
-//! group, `need` counts.
+//! group, `need` counts; `images` says how many images fit at a time.
 
 mod cgroup;
+mod images;
 mod need;
 mod pattern;
 mod room;
@@ -12,6 +13,7 @@ mod room;
 use crate::config::{Config, Precision};
 
 pub use cgroup::kills;
+pub use images::images_at_a_time;
 pub use need::Need;
 pub use pattern::{Place, Shortage, recognise};
 pub(crate) use room::peak_of;

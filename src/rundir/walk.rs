@@ -111,7 +111,9 @@ impl Located {
         let is_complete = has_config && has_status && run.checkpoints_path().is_dir();
         if is_complete || run.seed().is_some() && (has_config || has_status) {
             let named = std::path::absolute(named).map_err(io)?;
-            if let Some(link) = named.ancestors().take(2).find(|folder| folder.is_symlink()) {
+            // A run under a name of its own lies in no experiment.
+            let depth = if run.seed().is_some() { 2 } else { 1 };
+            if let Some(link) = named.ancestors().take(depth).find(|folder| folder.is_symlink()) {
                 let reason =
                     format!("a link, which is not followed; name the run itself: {}", path.display());
                 return Err(RunDirError::malformed(link, crate::guard::printable(&reason)));

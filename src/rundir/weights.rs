@@ -3,17 +3,15 @@
 //! In: a run's or a checkpoint's folder, an exported folder, or a safetensors file. Out: a [`WeightsFile`], its
 //! absolute path, its hash, and the names and shapes of its tensors; the tensors themselves are not read.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::{Metadata, TensorInfo};
-use safetensors::{Dtype, SafeTensorError};
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
 use thiserror::Error;
 
 use super::manifest::MANIFEST_NAME;
-use super::{Disk, RunDir, RunDirError, checkpoint};
+use super::{Disk, RunDir, RunDirError, checkpoint, tensor_file};
 use crate::guard;
 
 /// Stem of a checkpoint's file of the weights themselves.
@@ -24,9 +22,6 @@ const FIRST_AVERAGE: &str = "ema";
 /// Where an export of diffusers keeps the network.
 const EXPORTED: [&str; 2] =
     ["unet/diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.safetensors"];
-/// Longest header a file may have: a hundred times that of the largest network here. Parsed it takes several times
-/// as much memory.
-const HEADER_LIMIT: u64 = 16 << 20;
 
 /// Stem of a checkpoint's file of an average, by its place among the averages and its label. The first has a name
 /// that does not depend on its setting.
@@ -152,7 +147,7 @@ impl WeightsFile {
         let path = std::path::absolute(path)
             .map_err(|source| WeightsError::Io { path: path.to_path_buf(), source })?;
         let (path, known) = follow(path)?;
-        let header = header(&path)?;
+        let header = tensor_file::open(&path)?.header;
         let blake3 = known.map_or_else(|| hash(&path), Ok)?;
         Ok(WeightsFile { path, blake3, header })
     }
@@ -234,7 +229,11 @@ fn weights_of(checkpoint: checkpoint::Checkpoint) -> Result<(PathBuf, Option<Str
 
 /// Holds a file's header to its length and its tensors to those of a network; the numbers are not read.
 pub(crate) fn check_file(path: &Path, network: &[(String, Vec<usize>)]) -> Result<(), WeightsError> {
-    let file = WeightsFile { path: path.to_path_buf(), blake3: String::new(), header: header(path)? };
+    let file = WeightsFile {
+        path: path.to_path_buf(),
+        blake3: String::new(),
+        header: tensor_file::open(path)?.header,
+    };
     file.check_tensors(network.iter().cloned())
 }
 
@@ -243,80 +242,6 @@ fn hash(path: &Path) -> Result<String, WeightsError> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(guard::open_linked(path).map_err(io)?).map_err(io)?;
     Ok(hasher.finalize().to_hex().to_string())
-}
-
-fn header(path: &Path) -> Result<Metadata, WeightsError> {
-    open(path).map(|opened| opened.header)
-}
-
-/// A safetensors file whose header was read.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    /// The file.
-    pub(crate) file: File,
-    /// Names, shapes, number formats and places, each held to the others and to the file's length.
-    pub(crate) header: Metadata,
-    /// Bytes before the first tensor.
-    pub(crate) data_start: u64,
-}
-
-/// The start of a file of 32-bit floats: its length and the JSON that says where each tensor lies, filled up with
-/// spaces to a multiple of eight bytes, so that the tensors behind it are aligned. They follow in the order given.
-///
-/// # Errors
-/// The sizes overflow.
-pub(crate) fn file_start<'a>(
-    tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
-) -> Result<Vec<u8>, SafeTensorError> {
-    let mut end: usize = 0;
-    let mut places = Vec::new();
-    for (name, shape) in tensors {
-        let bytes = shape.iter().try_fold(size_of::<f32>(), |bytes, side| bytes.checked_mul(*side));
-        let begin = end;
-        end = bytes.and_then(|bytes| begin.checked_add(bytes)).ok_or(SafeTensorError::ValidationOverflow)?;
-        let info = TensorInfo { dtype: Dtype::F32, shape: shape.to_vec(), data_offsets: (begin, end) };
-        places.push((name.to_owned(), info));
-    }
-    // What PyTorch's loaders ask for.
-    let about = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let mut header = serde_json::to_vec(&Metadata::new(Some(about), places)?)?;
-    header.resize(header.len().next_multiple_of(8), b' ');
-    Ok([&(header.len() as u64).to_le_bytes(), header.as_slice()].concat())
-}
-
-/// Reads eight bytes of length and that much JSON, and holds both to the file's length; it may be a link.
-pub(crate) fn open(path: &Path) -> Result<Opened, WeightsError> {
-    let io = |source| WeightsError::Io { path: path.to_path_buf(), source };
-    let format = |reason: String| WeightsError::Format { path: path.to_path_buf(), reason };
-    let mut file = guard::open_linked(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
-    if length < 8 {
-        return Err(format(format!("it has only {length} bytes")));
-    }
-    let mut start = [0; 8];
-    file.read_exact(&mut start).map_err(io)?;
-    let wrong = |reason: String| match is_pickle(start) {
-        true => WeightsError::Pickle { path: path.to_path_buf() },
-        false => format(reason),
-    };
-    let size = u64::from_le_bytes(start);
-    if size > HEADER_LIMIT.min(length - 8) {
-        return Err(wrong(format!("its first bytes promise a header of {size} bytes")));
-    }
-    let mut text = Vec::new();
-    (&file).take(size).read_to_end(&mut text).map_err(io)?;
-    let header: Metadata =
-        serde_json::from_slice(&text).map_err(|error| wrong(format!("its header: {error}")))?;
-    let expected = (8 + size).saturating_add(header.data_len() as u64);
-    match length == expected {
-        true => Ok(Opened { file, header, data_start: 8 + size }),
-        false => Err(format(format!("it has {length} bytes, its header says {expected}"))),
-    }
-}
-
-/// Whether a file that is no safetensors file begins as a ZIP archive, which PyTorch's are, or as a bare pickle.
-fn is_pickle(start: [u8; 8]) -> bool {
-    start.starts_with(b"PK\x03\x04") || start[0] == 0x80 && (2..=5).contains(&start[1])
 }
 
 #[cfg(test)]

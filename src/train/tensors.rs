@@ -8,7 +8,7 @@ use safetensors::{Dtype, SafeTensors};
 use thiserror::Error;
 
 use crate::model::NamedTensor;
-use crate::rundir::{Disk, RunDirError, files, weights};
+use crate::rundir::{Disk, RunDirError, files, tensor_file};
 
 /// A weights file that cannot be written or read.
 #[derive(Debug, Error)]
@@ -50,7 +50,7 @@ pub(crate) fn write(path: &Path, tensors: &[NamedTensor]) -> Result<(), TensorsE
     let mut sorted: Vec<&NamedTensor> = tensors.iter().collect();
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
     let start =
-        weights::file_start(sorted.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())))
+        tensor_file::start(sorted.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())))
             .map_err(|source| TensorsError::Format { path: path.into(), source })?;
     files::create_with(&Disk, path, |file| {
         file.write_all(&start)?;

@@ -8,9 +8,10 @@ use burn::tensor::Tensor;
 use super::evaluation::Evaluator;
 use super::job::{Job, Outcome, Prepared, Progress, total_steps};
 use super::recorder::{MetricsRow, Recorder, Timing};
+use super::sampling::{Drawing, Grid};
 use super::state::State;
 use super::step::{Step, scalar, step, to_host};
-use super::{Error, parameters, sampling};
+use super::{Error, parameters};
 use crate::data::{BatchPlan, Prefetch};
 use crate::diffusion::Schedule;
 use crate::rundir::{Best, Disk, EventLog, Journal, Place, Retention, files};
@@ -263,17 +264,24 @@ impl<'t, 'j> Trainer<'t, 'j> {
         let config = self.job.config;
         let average = self.state.averages[0].clone();
         let average = parameters::with_weights(self.state.network.clone(), average);
-        let samples = sampling::sample(
-            &average,
+        let drawing = Drawing {
             config,
-            &config.sampling,
-            self.schedule,
-            (config.sampling.num_samples, config.training.seed, self.job.execution.sampling_batch),
-            &self.on.device,
-        );
+            settings: &config.sampling,
+            schedule: self.schedule,
+            n: config.sampling.num_samples,
+            seed: config.training.seed,
+            batch: self.job.execution.sampling_batch,
+            first: None,
+            device: &self.on.device,
+        };
+        let mut grid = Grid::of(drawing.shape());
+        drawing.draw(&average, &mut |_| {}, &mut |values| {
+            grid.push(&values);
+            Ok(())
+        })?;
         let folder = self.job.run.samples_path();
         files::create_dir(&Disk, &folder)?;
-        sampling::write_grid(&folder.join(format!("step-{:08}.png", self.state.step)), &samples)
+        grid.write(&folder.join(format!("step-{:08}.png", self.state.step)))
     }
 
     fn save(&mut self) -> Result<(), Error> {

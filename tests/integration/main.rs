@@ -28,6 +28,8 @@ mod experiments;
 #[cfg(feature = "torch")]
 mod fallback;
 mod fetch;
+#[cfg(feature = "torch")]
+mod folders;
 mod formats;
 #[cfg(feature = "torch")]
 mod full_disk;
@@ -57,6 +59,8 @@ mod readme;
 mod report;
 #[cfg(feature = "torch")]
 mod run;
+#[cfg(feature = "torch")]
+mod sampling;
 mod schedule;
 #[cfg(feature = "torch")]
 mod signals;

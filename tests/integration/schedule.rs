@@ -275,7 +275,7 @@ mod drawn {
 
     #[test]
     fn every_sampler_draws_in_training_from_a_chain_that_starts_in_noise_alone() {
-        for sampler in ["ddim", "ddpm", "dpm_solver_pp"] {
+        for sampler in ["ddim", "ddpm", "dpm_solver_pp", "euler", "heun"] {
             let (_place, run) = trained(&[&format!("sampling.sampler={sampler}")]);
             let grid = run.path.join("samples/step-00000004.png");
             assert!(shades(&grid) > 50, "{sampler}: {} shades", shades(&grid));
@@ -292,12 +292,15 @@ mod drawn {
         };
         let (own, told) = draw("own.png", &[]);
         assert!(told.contains("(ema weights, 5 steps of ddim, seed 0)"), "{told}");
-        let others: [&[&str]; 5] = [
+        let others: [&[&str]; 8] = [
             &["--sampler", "ddpm"],
             &["--sampler", "ddpm", "--variance", "fixed_large", "--timestep-spacing", "linspace"],
             &["--sampler", "ddpm", "--steps", "1000"],
             &["--sampler", "dpm_solver_pp", "--steps", "3"],
             &["--sampler", "dpm_solver_pp", "--timestep-spacing", "linspace"],
+            &["--sampler", "euler"],
+            &["--sampler", "heun"],
+            &["--sampler", "heun", "--timestep-spacing", "linspace"],
         ];
         let mut drawn = vec![own];
         for (number, arguments) in others.into_iter().enumerate() {

@@ -4,19 +4,27 @@ Usage: samplers.py FILE [--all]
 
 One line a chain: its settings, the sum of |x| at its end, and three values of x. The network is s*t/(t + 1), the first
 sample arange(768)/768, as in diffusers' own scheduler tests; fresh noise is sqrt(2)*sin(0.37*i + k) for element i at
-step k. Without --all, the cases that tests/data/diffusers/samplers.csv holds.
+step k. Euler and Heun start from that sample as wide as their scheduler has it. Without --all, the cases that
+tests/data/diffusers/samplers.csv holds.
 """
 
 import itertools
 import sys
 
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+)
 from diffusers.schedulers import scheduling_ddpm
+from diffusers.schedulers.scheduling_ddim import rescale_zero_terminal_snr
 
 COLUMNS = (
     "sampler,noise_schedule,timesteps,zero_terminal_snr,prediction_type,steps,timestep_spacing,steps_offset,"
-    "clip_sample,eta,variance,sum_abs,x1,x400,x767"
+    "clip_sample,eta,variance,clip_sample_range,set_alpha_to_one,sum_abs,x1,x400,x767"
 )
 SCHEDULES = {"linear": "linear", "cosine": "squaredcos_cap_v2", "scaled_linear": "scaled_linear"}
 PREDICTIONS = {"epsilon": "epsilon", "v": "v_prediction", "x0": "sample"}
@@ -33,30 +41,57 @@ def fresh_noise(step):
     return (2**0.5 * torch.sin(0.37 * i + step)).float().reshape(SHAPE)
 
 
-def run(case):
-    sampler, schedule, timesteps, zero, prediction, steps, spacing, offset, clip, eta, variance = case
+def scheduler_of(case):
+    """diffusers' scheduler of these settings, ready to be asked for steps."""
+    sampler, schedule, timesteps, zero, prediction, steps, spacing, offset, clip, eta, variance, reach, to_one = case
     settings = dict(
         num_train_timesteps=timesteps, beta_schedule=SCHEDULES[schedule], prediction_type=PREDICTIONS[prediction],
         timestep_spacing=spacing, steps_offset=offset, rescale_betas_zero_snr=zero,
     )
+    clipping = dict(clip_sample=clip, clip_sample_range=reach)
     if sampler == "ddim":
-        scheduler = DDIMScheduler(clip_sample=clip, **settings)
+        scheduler = DDIMScheduler(set_alpha_to_one=to_one, **clipping, **settings)
     elif sampler == "ddpm":
-        scheduler = DDPMScheduler(clip_sample=clip, variance_type=variance, **settings)
-    else:
+        scheduler = DDPMScheduler(variance_type=variance, **clipping, **settings)
+    elif sampler == "dpm_solver_pp":
         scheduler = DPMSolverMultistepScheduler(**settings)
+    elif sampler == "euler":
+        scheduler = EulerDiscreteScheduler(**settings)
+    else:
+        scheduler = heun(settings, clipping)
     scheduler.set_timesteps(steps)
-    x = first_sample()
+    return scheduler
+
+
+def heun(settings, clipping):
+    """HeunDiscreteScheduler has other betas than its siblings, and no rescale_betas_zero_snr: it gets what Euler's does."""
+    zero = settings.pop("rescale_betas_zero_snr")
+    scheduler = HeunDiscreteScheduler(beta_start=0.0001, beta_end=0.02, **clipping, **settings)
+    if zero:
+        betas = rescale_zero_terminal_snr(scheduler.betas)
+        scheduler.alphas_cumprod = torch.cumprod(1 - betas, dim=0)
+        scheduler.alphas_cumprod[-1] = 2**-24
+    return scheduler
+
+
+def walk(case, x, network, noise):
+    """diffusers' chain of these settings from standard normal x; network(x, t) predicts, noise(k) is fresh at step k."""
+    sampler, eta = case[0], case[9]
+    scheduler = scheduler_of(case)
+    x = x * scheduler.init_noise_sigma
     for k, t in enumerate(scheduler.timesteps):
-        output = x * (int(t) / (int(t) + 1))
+        output = network(scheduler.scale_model_input(x, t), t)
         if sampler == "ddim":
-            x = scheduler.step(output, int(t), x, eta=eta, variance_noise=fresh_noise(k) if eta > 0 else None).prev_sample
-        elif sampler == "ddpm":
-            # The scheduler draws its noise by this name.
-            scheduling_ddpm.randn_tensor = lambda *_, k=k, **__: fresh_noise(k)
-            x = scheduler.step(output, t, x).prev_sample
-        else:
-            x = scheduler.step(output, t, x).prev_sample
+            x = scheduler.step(output, int(t), x, eta=eta, variance_noise=noise(k) if eta > 0 else None).prev_sample
+            continue
+        # The scheduler of DDPM draws its noise by this name.
+        scheduling_ddpm.randn_tensor = lambda *_, k=k, **__: noise(k)
+        x = scheduler.step(output, t, x).prev_sample
+    return x
+
+
+def run(case):
+    x = walk(case, first_sample(), lambda x, t: x * (float(t) / (float(t) + 1)), fresh_noise)
     values = x.flatten().double()
     return [values.abs().sum().item(), values[1].item(), values[400].item(), values[767].item()]
 
@@ -95,22 +130,47 @@ def cases(everything):
         ("dpm_solver_pp", "linear", 100, False, "v", 2, "leading", 0, False, 0.0, "fixed_small"),
         ("dpm_solver_pp", "cosine", 100, False, "v", 99, "linspace", 0, False, 0.0, "fixed_small"),
     ]
+    kept = [(*case, 1.0, True) for case in kept] + [
+        # DDIM whose last step leads to the first timestep's noise level: 149.0784 of the specification among them.
+        ("ddim", "linear", 1000, False, "epsilon", 10, "leading", 0, True, 0.0, "fixed_small", 1.0, False),
+        ("ddim", "cosine", 1000, False, "v", 20, "trailing", 0, True, 0.5, "fixed_small", 0.3, False),
+        ("ddim", "linear", 1000, False, "v", 20, "leading", 0, True, 0.0, "fixed_small", 0.2, True),
+        ("ddpm", "linear", 1000, False, "epsilon", 50, "leading", 0, True, 0.0, "fixed_small", 2.0, True),
+        ("ddpm", "cosine", 1000, False, "v", 50, "linspace", 0, True, 0.0, "fixed_large", 0.2, True),
+        # The chain of diffusers' own tests of these two first.
+        ("euler", "linear", 1100, False, "epsilon", 10, "linspace", 0, False, 0.0, "fixed_small", 1.0, True),
+        ("euler", "linear", 1100, False, "v", 10, "linspace", 0, False, 0.0, "fixed_small", 1.0, True),
+        ("heun", "linear", 1100, False, "epsilon", 10, "linspace", 0, False, 0.0, "fixed_small", 1.0, True),
+        ("euler", "linear", 1000, False, "x0", 20, "trailing", 0, False, 0.0, "fixed_small", 1.0, True),
+        ("euler", "cosine", 1000, False, "v", 25, "trailing", 0, False, 0.0, "fixed_small", 1.0, True),
+        ("euler", "scaled_linear", 1000, False, "epsilon", 25, "leading", 1, False, 0.0, "fixed_small", 1.0, True),
+        ("euler", "linear", 1000, True, "v", 10, "trailing", 0, False, 0.0, "fixed_small", 1.0, True),
+        ("euler", "linear", 100, False, "v", 1, "trailing", 0, False, 0.0, "fixed_small", 1.0, True),
+        ("heun", "linear", 1000, False, "v", 12, "linspace", 0, True, 0.0, "fixed_small", 1.0, True),
+        ("heun", "cosine", 1000, False, "x0", 25, "trailing", 0, False, 0.0, "fixed_small", 1.0, True),
+        ("heun", "scaled_linear", 1000, False, "epsilon", 25, "leading", 1, True, 0.0, "fixed_small", 0.3, True),
+        ("heun", "linear", 1000, True, "v", 10, "trailing", 0, True, 0.0, "fixed_small", 1.0, True),
+    ]
     if not everything:
         return kept
     product = itertools.product(
-        ["ddim", "ddpm", "dpm_solver_pp"], SCHEDULES, [100, 1000, 4000], [False, True], PREDICTIONS, [1, 2, 10, 50],
-        ["leading", "linspace", "trailing"], [0, 1], [False, True], [0.0, 1.0], ["fixed_small", "fixed_large"],
+        ["ddim", "ddpm", "dpm_solver_pp", "euler", "heun"], SCHEDULES, [100, 1000, 4000], [False, True], PREDICTIONS,
+        [1, 2, 10, 50], ["leading", "linspace", "trailing"], [0, 1], [False, True], [0.0, 1.0],
+        ["fixed_small", "fixed_large"], [1.0, 0.3], [True, False],
     )
     return [case for case in product if sensible(*case)]
 
 
-def sensible(sampler, _, timesteps, zero, prediction, steps, spacing, offset, clip, eta, variance):
+def sensible(sampler, _, timesteps, zero, prediction, steps, spacing, offset, clip, eta, variance, reach, to_one):
     """Whether these settings belong together: ours refuses the rest, or a key among them has no effect."""
     if zero and (prediction == "epsilon" or spacing == "leading"):
         return False
-    if (offset and spacing != "leading") or (clip and sampler == "dpm_solver_pp"):
+    if (offset and spacing != "leading") or (clip and sampler in ("dpm_solver_pp", "euler")):
         return False
-    if (eta and sampler != "ddim") or (variance == "fixed_large" and sampler != "ddpm"):
+    if (eta or not to_one) and sampler != "ddim" or (variance == "fixed_large" and sampler != "ddpm"):
+        return False
+    # Another reach, or another end, is tried once for each spacing.
+    if (reach != 1.0 and not (clip and steps == 10)) or (not to_one and steps not in (2, 50)):
         return False
     # A last step above 0 would leave the noise of fixed_large in the image.
     return not (variance == "fixed_large" and (offset or spacing == "trailing")) and steps < timesteps

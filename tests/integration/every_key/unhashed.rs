@@ -166,11 +166,15 @@ fn rows() -> Vec<Row> {
         }),
         row("sampling.sampler=ddpm", &[], other_pixels),
         row("sampling.sampler=dpm_solver_pp", &[], other_pixels),
+        row("sampling.sampler=euler", &[], other_pixels),
+        row("sampling.sampler=heun", &[], other_pixels),
         row("sampling.steps=8", &[], other_pixels),
         row("sampling.eta=1", &[], other_pixels),
         row("sampling.timestep_spacing=trailing", &[], other_pixels),
         row("sampling.steps_offset=1", &[], other_pixels),
         row("sampling.clip_sample=false", &[], other_pixels),
+        row("sampling.clip_sample_range=0.5", &[], other_pixels),
+        row("sampling.set_alpha_to_one=false", &[], other_pixels),
         row("sampling.variance=fixed_large", DDPM, other_pixels),
         row("runtime.device=auto", &[], |_, after| {
             assert!(after.run.read("config.toml").contains("device = \"auto\""));
