@@ -62,8 +62,8 @@ mod tests {
         config.model.num_res_blocks = 1;
         // conv_in and a block at 32x32, the down-sampler and a block at 16x16.
         let kept = 2 * 64 * 1024 + 64 * 256 + 128 * 256;
-        // The first resnet at 32x32 on the way up joins 128 channels with 64.
-        let widest = (128 + 64 + 64) * 1024;
+        // The group norm of the first resnet at 32x32 on the way up, over 128 channels joined with 64.
+        let widest = (192 + 192) * 1024;
         assert_eq!(bytes_per_image(&config), 4 * (kept + 4 * widest));
     }
 

@@ -23,6 +23,7 @@ import tempfile
 import numpy as np
 import torch
 from diffusers import DDIMPipeline, DDIMScheduler, DDPMPipeline, DDPMScheduler, UNet2DModel
+from diffusers.utils import logging
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -247,6 +248,7 @@ def sampled(exported, settings):
 
 def main():
     torch.set_num_threads(1)
+    logging.disable_progress_bar()
     if sys.argv[1] == "--write":
         folder = pathlib.Path(sys.argv[2])
         for i, (name, settings) in enumerate(KEPT.items()):

@@ -16,7 +16,7 @@ import tomllib
 
 import numpy as np
 import torch
-from evaluation import normals
+from draws import normals
 from networks import build
 from safetensors.torch import load_file, save_file
 from samplers import walk
