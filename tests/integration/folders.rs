@@ -308,7 +308,7 @@ fn weights_of_another_network_or_damaged_ones_make_no_run() {
     fs::write(&config, wider.to_string()).unwrap();
     let text = import(&place, "out", "run").exits(2).stderr;
     assert!(
-        text.contains("lacks tensors of the network: down_blocks.1.resnets.0.conv_shortcut.bias"),
+        text.contains("lacks tensors of the network: down_blocks.1.resnets.0.conv_shortcut.weight"),
         "{text}"
     );
     assert!(text.contains("has tensors of another shape: "), "{text}");
