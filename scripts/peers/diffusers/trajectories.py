@@ -137,7 +137,7 @@ def ours(program, folder, run, settings):
 def compare(program, folder):
     worst, count = (0.0, ""), 0
     for name, trial in TRIALS.items():
-        run = train(program, folder, name, CASE, trial, 150)
+        run = train(program, folder, name, CASE, trial, 600)
         peer = Peer(run, CASE)
         peer.images = IMAGES
         first = peer.first_noise(IMAGES)
