@@ -82,6 +82,16 @@ pub fn scores(points: &[(f64, f64)]) -> Scores {
     Scores { denoise_score: Some(edm_score(points, WINDOW)), denoise_bits: Some(bits) }
 }
 
+/// What one unit of m at each node adds to the scores, which are linear in m; for a curve measured at these λ.
+pub fn weights(lambdas: &[f64]) -> Vec<Scores> {
+    let unit = |at: usize| {
+        let points: Vec<(f64, f64)> =
+            lambdas.iter().enumerate().map(|(i, lambda)| (*lambda, f64::from(u8::from(i == at)))).collect();
+        scores(&points)
+    };
+    (0..lambdas.len()).map(unit).collect()
+}
+
 /// As [`scores`], over the part of the window from `within.0` to `within.1`: the sum over the targets in it, and
 /// the integral over it.
 pub(crate) fn scores_within(points: &[(f64, f64)], within: (f64, f64)) -> Scores {
@@ -97,13 +107,13 @@ pub(crate) fn scores_within(points: &[(f64, f64)], within: (f64, f64)) -> Scores
 /// Share of the weight p(σ) that the targets from `within.0` to `within.1` hold.
 pub(crate) fn mass_within(within: (f64, f64)) -> f64 {
     let sum = |inside: &dyn Fn(f64) -> bool| -> f64 {
-        (0..=TARGETS).map(target).filter(|lambda| inside(*lambda)).map(weight).sum()
+        (0..=TARGETS).map(target).filter(|lambda| inside(*lambda)).map(mass).sum()
     };
     sum(&|lambda| (within.0..=within.1).contains(&lambda)) / sum(&|_| true)
 }
 
 /// p(σ) up to a factor: ln σ ~ N(−1.2, 1.2²), σ = e^(−λ/2).
-fn weight(lambda: f64) -> f64 {
+fn mass(lambda: f64) -> f64 {
     let sigma = (-lambda / 2.0).exp();
     let z = (sigma.ln() + 1.2) / 1.2;
     (-z * z / 2.0).exp()
@@ -113,7 +123,7 @@ fn edm_score(points: &[(f64, f64)], within: (f64, f64)) -> f64 {
     let (mut weighted, mut total) = (0.0, 0.0);
     for lambda in (0..=TARGETS).map(target).filter(|lambda| (within.0..=within.1).contains(lambda)) {
         let sigma = (-lambda / 2.0).exp();
-        let p = weight(lambda);
+        let p = mass(lambda);
         weighted += p * (1.0 + 4.0 * sigma * sigma) * interpolate(points, lambda);
         total += p;
     }
@@ -199,6 +209,20 @@ mod tests {
         steps.dedup();
         assert_eq!(steps.len(), nodes.len());
         assert!(nodes.len() <= 20);
+    }
+
+    #[test]
+    fn scores_are_sums_of_the_nodes_with_their_weights() {
+        let points: Vec<(f64, f64)> =
+            (0..=20).map(|i| (-6.5 + 0.65 * f64::from(i), 0.1 + f64::from(i % 7))).collect();
+        let lambdas: Vec<f64> = points.iter().map(|point| point.0).collect();
+        let weights = weights(&lambdas);
+        let sum = |of: fn(&Scores) -> Option<f64>| -> f64 {
+            points.iter().zip(&weights).map(|(point, weight)| point.1 * of(weight).unwrap()).sum()
+        };
+        let scores = scores(&points);
+        assert!((sum(|weight| weight.denoise_score) - scores.denoise_score.unwrap()).abs() < 1e-12);
+        assert!((sum(|weight| weight.denoise_bits) - scores.denoise_bits.unwrap()).abs() < 1e-12);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! In: ranked rows and a name. Out: [`Baseline`]: per row the mean difference with interval, adjusted over rows.
 
-use super::difference::{Difference, adjust, paired};
+use super::difference::{Difference, adjust, pairs};
 use super::error::CompareError;
+use super::images::Images;
 use super::keys;
 use super::row::Row;
 
@@ -23,10 +24,11 @@ pub(crate) struct Baseline {
 pub(super) fn baseline(rows: &[Row], name: &str) -> Result<Baseline, CompareError> {
     let at = find(rows, name)?;
     let base = &rows[at];
+    let images = Images::read(rows.iter().flat_map(Row::runs));
     let mut differences: Vec<Option<Difference>> = rows
         .iter()
         .enumerate()
-        .map(|(place, row)| if place == at { None } else { Difference::of(&paired(row, base)) })
+        .map(|(place, row)| (place != at).then(|| Difference::of_pairs(&pairs(row, base), &images))?)
         .collect();
     adjust(differences.iter_mut().flatten());
     Ok(Baseline { variant: base.variant.clone(), id: base.id.clone(), differences })

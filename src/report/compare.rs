@@ -7,6 +7,7 @@ use super::best;
 use super::chosen::{self, Chosen};
 pub(crate) use super::error::CompareError;
 use super::group;
+use super::images::Shares;
 use super::keys;
 use super::load::{Loaded, VariantRuns};
 use super::metric::Metric;
@@ -80,7 +81,7 @@ pub(crate) fn compare(loaded: &Loaded, query: &Query) -> Result<Comparison, Comp
     let sourced = source::sourced(loaded, query)?;
     let at = query.at.unwrap_or_else(|| chosen::default_at(loaded));
     let mut keys = columns(loaded);
-    let mut rows = rows(loaded, &keys, chosen::chosen(loaded, query, at, &sourced));
+    let mut rows = rows(loaded, &keys, chosen::chosen(loaded, query, at, &sourced), &sourced.shares);
     trust::check_settings(loaded, &rows, &query.metric)?;
     let incomparable = trust::incomparable_losses(loaded, &query.metric);
     refuse_conclusions(query, incomparable.as_deref())?;
@@ -132,9 +133,9 @@ pub(crate) fn compare(loaded: &Loaded, query: &Query) -> Result<Comparison, Comp
 }
 
 /// One row per variant, in declared order.
-fn rows(loaded: &Loaded, keys: &[String], chosen: Chosen) -> Vec<Row> {
-    let variants = loaded.variants.iter().zip(chosen).enumerate();
-    variants.map(|(place, (variant, points))| row(variant, place, keys, points)).collect()
+fn rows(loaded: &Loaded, keys: &[String], chosen: Chosen, shares: &[Vec<Option<Shares>>]) -> Vec<Row> {
+    let variants = loaded.variants.iter().zip(chosen.into_iter().zip(shares)).enumerate();
+    variants.map(|(place, (variant, values))| row(variant, place, keys, values)).collect()
 }
 
 /// Numbers that mean different things may be looked at side by side, but nothing follows from their differences.
@@ -168,13 +169,19 @@ fn summaries(chosen: &Chosen) -> Vec<Option<Summary>> {
     chosen.iter().map(|points| Summary::of(&points.iter().filter_map(value).collect::<Vec<_>>())).collect()
 }
 
-fn row(variant: &VariantRuns, place: usize, keys: &[String], points: Vec<Result<Point, Gap>>) -> Row {
-    let seeds = variant.runs.iter().zip(points).map(|(run, point)| Seed {
+fn row(
+    variant: &VariantRuns,
+    place: usize,
+    keys: &[String],
+    (points, shares): (Vec<Result<Point, Gap>>, &Vec<Option<Shares>>),
+) -> Row {
+    let seeds = variant.runs.iter().zip(points.into_iter().zip(shares)).map(|(run, (point, shares))| Seed {
         seed: run.seed,
         point,
         state: run.state,
         found: run.found,
         exact: run.exact,
+        shares: shares.clone(),
     });
     let overrides = keys.iter().map(|key| variant.value(key).cloned()).collect();
     let seeds = seeds.collect();

@@ -10,9 +10,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::compare::Comparison;
-use super::difference::{Difference, adjust};
+use super::difference::{Difference, Pair, adjust};
+use super::images::Images;
 use super::load::Loaded;
-use super::row::Row;
+use super::row::{Row, Seed};
 
 /// The effect of every axis.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -52,7 +53,9 @@ pub(crate) struct Contrast {
 /// The effects of every axis of a comparison.
 pub(crate) fn effects(loaded: &Loaded, comparison: &Comparison) -> Effects {
     let table = Table::of(loaded, comparison);
-    let mut axes: Vec<Axis> = table.axes().iter().map(|columns| table.axis(loaded, columns)).collect();
+    let images = Images::read(comparison.cells().iter().flat_map(|row| &row.seeds));
+    let axes = table.axes();
+    let mut axes: Vec<Axis> = axes.iter().map(|columns| table.axis(loaded, &images, columns)).collect();
     let contrasts = axes.iter_mut().flat_map(|axis| &mut axis.contrasts);
     adjust(contrasts.filter_map(|contrast| contrast.difference.as_mut()));
     let contrasts = axes.iter().flat_map(|axis| &axis.contrasts);
@@ -70,8 +73,8 @@ struct Table<'a> {
     codes: Vec<Vec<usize>>,
 }
 
-/// The runs of one side of a match: values of each seed, `None` where a run gave none.
-type Side = BTreeMap<u64, Vec<Option<f64>>>;
+/// The runs of one side of a match, by seed.
+type Side<'a> = BTreeMap<u64, Vec<&'a Seed>>;
 
 impl<'a> Table<'a> {
     fn of(loaded: &Loaded, comparison: &'a Comparison) -> Self {
@@ -117,7 +120,7 @@ impl<'a> Table<'a> {
         axes
     }
 
-    fn axis(&self, loaded: &Loaded, columns: &[usize]) -> Axis {
+    fn axis(&self, loaded: &Loaded, images: &Images, columns: &[usize]) -> Axis {
         let first = columns[0];
         let at = |code: usize| -> Vec<Option<Value>> {
             let row = self.codes[first].iter().position(|found| *found == code);
@@ -136,7 +139,7 @@ impl<'a> Table<'a> {
         let reference = base.unwrap_or(declared);
         let others = self.others(columns);
         let contrasts = (0..values.len()).filter(|code| *code != reference).filter_map(|code| {
-            let contrast = self.contrast(first, &others, code, reference, values[code].clone());
+            let contrast = self.contrast((first, &others), (code, reference), &values, images);
             // Without the key nothing else can be equal: no such contrast was asked for.
             let ignored = values[code].iter().any(Option::is_none);
             (!ignored || contrast.difference.is_some()).then_some(contrast)
@@ -164,53 +167,46 @@ impl<'a> Table<'a> {
 
     fn contrast(
         &self,
-        column: usize,
-        others: &[usize],
-        code: usize,
-        reference: usize,
-        value: Vec<Option<Value>>,
+        (column, others): (usize, &[usize]),
+        (code, reference): (usize, usize),
+        values: &[Vec<Option<Value>>],
+        images: &Images,
     ) -> Contrast {
         let (left, right) = (self.sides(column, others, code), self.sides(column, others, reference));
-        let mut by_seed: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+        let mut pairs: Vec<Pair> = Vec::new();
         let (mut cells, mut missing) = (0, 0);
         for (place, left) in &left {
             let Some(right) = right.get(place) else { continue };
-            let mut any = false;
+            let before = pairs.len();
             let seeds: BTreeSet<u64> = left.keys().chain(right.keys()).copied().collect();
             for seed in seeds {
-                match (mean(left.get(&seed)), mean(right.get(&seed))) {
-                    (Some(left), Some(right)) => {
-                        any = true;
-                        by_seed.entry(seed).or_default().push(left - right);
-                    }
-                    _ => missing += 1,
+                let sides = [left, right].map(|side| side.get(&seed).into_iter().flatten().copied());
+                match Pair::of(seed, sides) {
+                    Some(pair) => pairs.push(pair),
+                    None => missing += 1,
                 }
             }
-            cells += usize::from(any);
+            cells += usize::from(pairs.len() > before);
         }
-        let per_seed: Vec<f64> =
-            by_seed.values().map(|cells| cells.iter().sum::<f64>() / cells.len() as f64).collect();
-        Contrast { value, cells, missing, difference: Difference::of(&per_seed) }
+        Contrast {
+            value: values[code].clone(),
+            cells,
+            missing,
+            difference: Difference::of_pairs(&pairs, images),
+        }
     }
 
     /// The runs that have one value of an axis, by the settings of everything else.
-    fn sides(&self, column: usize, others: &[usize], code: usize) -> BTreeMap<usize, Side> {
+    fn sides(&self, column: usize, others: &[usize], code: usize) -> BTreeMap<usize, Side<'a>> {
         let mut sides: BTreeMap<usize, Side> = BTreeMap::new();
         for (at, row) in self.rows.iter().enumerate().filter(|(at, _)| self.codes[column][*at] == code) {
             let side = sides.entry(others[at]).or_default();
             for seed in &row.seeds {
-                side.entry(seed.seed).or_default().push(seed.value());
+                side.entry(seed.seed).or_default().push(seed);
             }
         }
         sides
     }
-}
-
-/// The mean of what runs of equal settings and seed gave, where they gave any: the same variant in two
-/// experiments is no second cell.
-fn mean(values: Option<&Vec<Option<f64>>>) -> Option<f64> {
-    let values: Vec<f64> = values?.iter().flatten().copied().collect();
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub(super) struct Evaluation {
     pub(super) series: Series,
     /// Where its denoising curve is.
     pub(super) levels: PathBuf,
+    /// Where what each image has in the numbers is.
+    pub(super) images: PathBuf,
 }
 
 /// Every run's evaluations that can be read, variants and runs in the order they were loaded.
@@ -156,5 +158,6 @@ fn one(path: &Path, split: &str) -> Result<Option<Evaluation>, String> {
         return Err("its rows are damaged; `ablate eval` measures them again".to_owned());
     }
     let fingerprint = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Some(Evaluation { fingerprint, settings, series, levels: path.with_extension("levels.csv") }))
+    let [levels, images] = ["levels.csv", "images.csv"].map(|ending| path.with_extension(ending));
+    Ok(Some(Evaluation { fingerprint, settings, series, levels, images }))
 }

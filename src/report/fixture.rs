@@ -35,6 +35,7 @@ pub(super) fn row(variant: &str, values: &[f64]) -> Row {
         state: State::Done,
         found: true,
         exact: true,
+        shares: None,
     });
     Row::of(variant.to_owned(), variant.to_owned(), Vec::new(), seeds.collect())
 }

@@ -81,6 +81,7 @@ fn seed(number: u64, cells: &[&Seed]) -> Seed {
         state: state.unwrap_or(State::Planned),
         found: cells.iter().any(|seed| seed.found),
         exact: cells.iter().all(|seed| seed.exact),
+        shares: None,
     }
 }
 

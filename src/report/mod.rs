@@ -30,6 +30,7 @@ mod evals;
 mod gap;
 mod gaps;
 mod group;
+mod images;
 mod keys;
 mod levels;
 mod meter;

@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::images::Shares;
 use super::pick::{Gap, Point};
 use super::stats::Summary;
 use crate::rundir::State;
@@ -76,6 +77,8 @@ pub(crate) struct Seed {
     pub(crate) found: bool,
     /// Whether no resume under other conditions may have changed its numbers.
     pub(crate) exact: bool,
+    /// Where the images behind the value are; `None` for a group, and for what is no mean over held-out images.
+    pub(crate) shares: Option<Shares>,
 }
 
 impl Seed {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::error::CompareError;
 use super::evals::Evaluations;
+use super::images::Shares;
 use super::load::{Loaded, RunRow};
 use super::metric::Log;
 use super::pick::{self, Gap, Picked};
@@ -26,6 +27,8 @@ pub(super) struct Sourced {
     pub(super) selection: Option<Vec<Vec<Picked>>>,
     /// What `--window common` came to.
     pub(super) covered: Option<Covered>,
+    /// Per variant and run, where the images behind its values are.
+    pub(super) shares: Vec<Vec<Option<Shares>>>,
     /// What could not be read, one sentence each.
     pub(super) notes: Vec<String>,
 }
@@ -36,6 +39,8 @@ pub(super) struct Source<'a> {
     first_average: Option<&'a str>,
     /// Where the denoising curve of these rows is.
     pub(super) levels: PathBuf,
+    /// Where what each image has in them is.
+    images: PathBuf,
 }
 
 impl Source<'_> {
@@ -53,15 +58,15 @@ impl Source<'_> {
 /// Finds the numbers of a query.
 pub(super) fn sourced(loaded: &Loaded, query: &Query) -> Result<Sourced, CompareError> {
     check(query)?;
-    let (points, covered, mut notes) = points(loaded, query, query.split)?;
+    let Found { points, covered, shares, mut notes } = points(loaded, query, query.split)?;
     let mut selection = None;
     let chooses = query.best_over.is_some() || query.at == Some(super::point::At::Best);
     if query.split != Split::Val && chooses {
-        let (points, _, more) = self::points(loaded, query, Split::Val)?;
-        selection = Some(points);
-        notes.extend(more);
+        let found = self::points(loaded, query, Split::Val)?;
+        selection = Some(found.points);
+        notes.extend(found.notes);
     }
-    Ok(Sourced { points, selection, covered, notes })
+    Ok(Sourced { points, selection, covered, shares, notes })
 }
 
 /// Refuses combinations without a meaning.
@@ -80,7 +85,13 @@ fn check(query: &Query) -> Result<(), CompareError> {
     Ok(())
 }
 
-type Found = (Vec<Vec<Picked>>, Option<Covered>, Vec<String>);
+/// The numbers on one split; fields as those of [`Sourced`].
+struct Found {
+    points: Vec<Vec<Picked>>,
+    covered: Option<Covered>,
+    shares: Vec<Vec<Option<Shares>>>,
+    notes: Vec<String>,
+}
 
 fn points(loaded: &Loaded, query: &Query, split: Split) -> Result<Found, CompareError> {
     let metric = &query.metric;
@@ -102,7 +113,7 @@ fn points(loaded: &Loaded, query: &Query, split: Split) -> Result<Found, Compare
             help: format!("measure it: ablate eval RUN --split {split} --metrics {}", metric.name),
         });
     }
-    let mut notes = evaluations.notes.clone();
+    let notes = evaluations.notes.clone();
     let alike = evaluations.alike(loaded, &metric.to_string(), column)?;
     let sources: Vec<Vec<Option<Source<'_>>>> = loaded
         .variants
@@ -114,20 +125,21 @@ fn points(loaded: &Loaded, query: &Query, split: Split) -> Result<Found, Compare
                     series: Cow::Owned(evaluation.series),
                     first_average: run.first_average.as_deref(),
                     levels: evaluation.levels,
+                    images: evaluation.images,
                 })
             });
             sources.collect()
         })
         .collect();
-    let (points, covered) = picked(loaded, query, &sources, &mut notes)?;
-    let told = loaded.variants.iter().zip(points).map(|(variant, points)| {
+    let found = picked(loaded, query, &sources, notes)?;
+    let told = loaded.variants.iter().zip(found.points).map(|(variant, points)| {
         let run = |(run, picked): (&RunRow, Picked)| match picked {
             Err(Gap::Missing) if run.found => Err(Gap::NotEvaluated { split }),
             picked => picked,
         };
         variant.runs.iter().zip(points).map(run).collect()
     });
-    Ok((told.collect(), covered, notes))
+    Ok(Found { points: told.collect(), ..found })
 }
 
 /// From `eval.csv` and `levels.csv`, or `metrics.csv`.
@@ -137,9 +149,7 @@ fn from_logs(loaded: &Loaded, query: &Query) -> Result<Found, CompareError> {
         .iter()
         .map(|variant| variant.runs.iter().map(|run| run.found.then(|| logged(run))).collect())
         .collect();
-    let mut notes = Vec::new();
-    let (points, covered) = picked(loaded, query, &sources, &mut notes)?;
-    Ok((points, covered, notes))
+    picked(loaded, query, &sources, Vec::new())
 }
 
 fn logged(run: &RunRow) -> Source<'_> {
@@ -147,6 +157,7 @@ fn logged(run: &RunRow) -> Source<'_> {
         series: Cow::Borrowed(&run.series),
         first_average: run.first_average.as_deref(),
         levels: run.dir.levels_path(),
+        images: run.dir.images_path(),
     }
 }
 
@@ -154,14 +165,28 @@ fn picked(
     loaded: &Loaded,
     query: &Query,
     sources: &[Vec<Option<Source<'_>>>],
-    notes: &mut Vec<String>,
-) -> Result<(Vec<Vec<Picked>>, Option<Covered>), CompareError> {
+    mut notes: Vec<String>,
+) -> Result<Found, CompareError> {
+    let Query { metric, weights, .. } = query;
     if query.window == Window::Common {
-        return window::points(loaded, sources, &query.metric, &query.weights, notes);
+        let (points, covered) = window::points(loaded, sources, metric, weights, &mut notes)?;
+        // What images have in the whole window says nothing of a part of it.
+        let shares = loaded.variants.iter().map(|variant| vec![None; variant.runs.len()]).collect();
+        return Ok(Found { points, covered, shares, notes });
     }
-    let picked = |source: &Option<Source<'_>>| match source {
-        Some(source) => pick::points_of(&source.series, source.first_average, &query.metric, &query.weights),
+    let point = |source: &Option<Source<'_>>| match source {
+        Some(source) => pick::points_of(&source.series, source.first_average, metric, weights),
         None => Err(Gap::Missing),
     };
-    Ok((sources.iter().map(|runs| runs.iter().map(picked).collect()).collect(), None))
+    let share = |source: &Option<Source<'_>>| {
+        let source = source.as_ref().filter(|_| metric.log == Log::Eval)?;
+        let weights = source.track(weights)?.to_owned();
+        Some(Shares { path: source.images.clone(), weights, column: metric.name.clone() })
+    };
+    Ok(Found {
+        points: sources.iter().map(|runs| runs.iter().map(point).collect()).collect(),
+        shares: sources.iter().map(|runs| runs.iter().map(share).collect()).collect(),
+        covered: None,
+        notes,
+    })
 }

@@ -39,12 +39,21 @@ pub const EVALS_HEADER: &[&str] = &[
 /// Columns of `levels.csv`: the held-out denoising curve, one row a noise level.
 pub const LEVELS_HEADER: &[&str] = &["step", "weights", "k", "t", "log_snr", "eps_mse", "x0_mse", "n", "se"];
 
+/// Columns of `images.csv`: what each held-out image has in the numbers of `eval.csv`. The mean over the images of a
+/// step is the number there; images of one `part` were measured at the same noise levels.
+pub const IMAGES_HEADER: &[&str] =
+    &["step", "weights", "image", "part", "loss", "denoise_score", "denoise_bits"];
+/// Columns of `evals/<fingerprint>.images.csv`: those of `images.csv`, then the bound of the chain.
+pub const EVALS_IMAGES_HEADER: &[&str] =
+    &["step", "weights", "image", "part", "loss", "denoise_score", "denoise_bits", "bits_per_dim"];
+
 /// The logs whose marks a checkpoint keeps, by file name, with their headers.
-pub fn logs_of(run: &RunDir) -> [(PathBuf, &'static [&'static str]); 4] {
+pub fn logs_of(run: &RunDir) -> [(PathBuf, &'static [&'static str]); 5] {
     [
         (run.metrics_path(), METRICS_HEADER),
         (run.timing_path(), TIMING_HEADER),
         (run.eval_path(), EVAL_HEADER),
         (run.levels_path(), LEVELS_HEADER),
+        (run.images_path(), IMAGES_HEADER),
     ]
 }

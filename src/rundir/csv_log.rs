@@ -24,6 +24,8 @@ pub enum Cell<'a> {
     Integer(u64),
     /// A measurement, written with the fewest digits that read back as the same number.
     Float(f64),
+    /// An identity: an x and 16 hexadecimal digits, which no reader takes for a number.
+    Id(u64),
     /// A name.
     Text(&'a str),
     /// Not defined here: an empty cell.
@@ -60,6 +62,7 @@ impl Cell<'_> {
         match *self {
             Cell::Integer(value) => value.to_string().into(),
             Cell::Float(value) => float(value).into(),
+            Cell::Id(value) => format!("x{value:016x}").into(),
             Cell::Text(text) if text.contains(['"', ',', '\n', '\r']) => {
                 format!("\"{}\"", text.replace('"', "\"\"")).into()
             }

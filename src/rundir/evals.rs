@@ -1,8 +1,8 @@
 //! What `ablate eval` adds to a run: `evals/<fingerprint>.csv`, one file for each way of asking.
 //!
-//! In: the settings that decide what the numbers mean, and rows. Out: three files under the settings' fingerprint:
-//! `.json` (the settings), `.levels.csv` (the curve), `.csv` (the numbers, last, so that whoever finds it finds all
-//! three). Rows are kept by step and weights: a later one replaces an earlier one, but a number that was not asked
+//! In: the settings that decide what the numbers mean, and rows. Out: four files under the settings' fingerprint:
+//! `.json` (the settings), `.levels.csv` (the curve), `.images.csv` (each image's share), `.csv` (the numbers, last, so
+//! that whoever finds it finds all four). Rows are kept by step and weights: a later one replaces an earlier one, but a number that was not asked
 //! for this time stays.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::columns::{EVALS_HEADER, LEVELS_HEADER};
+use super::columns::{EVALS_HEADER, EVALS_IMAGES_HEADER, LEVELS_HEADER};
 use super::format::{self, EVALS_FORMAT};
 use super::{Cell, Disk, RunDir, RunDirError, files};
 use crate::guard;
@@ -68,13 +68,15 @@ impl EvalSettings {
     }
 }
 
-/// The rows of one evaluation; both begin with step and weights.
+/// The rows of one evaluation; all begin with step and weights.
 #[derive(Debug)]
 pub struct EvalRows<'a> {
     /// Cells under [`EVALS_HEADER`].
     pub scores: Vec<Cell<'a>>,
     /// Cells under [`LEVELS_HEADER`].
     pub levels: Vec<Vec<Cell<'a>>>,
+    /// Cells under [`EVALS_IMAGES_HEADER`].
+    pub images: Vec<Vec<Cell<'a>>>,
 }
 
 /// Adds the rows of an evaluation to its file.
@@ -89,11 +91,13 @@ pub fn record(run: &RunDir, settings: &EvalSettings, rows: &[EvalRows<'_>]) -> R
     let text = |row: &[Cell<'_>]| -> Vec<String> { row.iter().map(plain).collect() };
     let scores = rows.iter().map(|row| text(&row.scores)).collect();
     let levels = rows.iter().flat_map(|row| &row.levels).map(|row| text(row)).collect();
+    let images = rows.iter().flat_map(|row| &row.images).map(|row| text(row)).collect();
     format::refuse_newer(&path.with_extension("json"), "evaluation", EVALS_FORMAT)?;
     let settings = serde_json::to_string_pretty(settings).expect("numbers and words serialize");
     files::replace(&Disk, &path.with_extension("json"), (settings + "\n").as_bytes())?;
-    // A level of the curve is told by its node as well.
+    // A level of the curve is told by its node as well, an image by its id.
     merge(&path.with_extension("levels.csv"), LEVELS_HEADER, 3, levels)?;
+    merge(&path.with_extension("images.csv"), EVALS_IMAGES_HEADER, 3, images)?;
     merge(&path, EVALS_HEADER, 2, scores)?;
     Ok(path)
 }
@@ -177,7 +181,16 @@ mod tests {
             cells.extend([Cell::Float(0.5); 6]);
             cells
         };
-        EvalRows { scores: cells, levels: vec![level(10.0), level(-1.0), level(2.0)] }
+        let image = |id: u64| {
+            let mut cells = vec![step.into(), weights.into(), Cell::Id(id), 0.into(), Cell::Missing];
+            cells.extend([Cell::Float(score), Cell::Missing, bits.into()]);
+            cells
+        };
+        EvalRows {
+            scores: cells,
+            levels: vec![level(10.0), level(-1.0), level(2.0)],
+            images: vec![image(u64::MAX), image(0x10)],
+        }
     }
 
     #[test]
@@ -199,6 +212,10 @@ mod tests {
         let nodes: Vec<&str> =
             levels.lines().skip(1).take(3).map(|row| row.split(',').nth(2).unwrap()).collect();
         assert_eq!((nodes, levels.lines().count()), (vec!["-1", "2", "10"], 10));
+        let images = std::fs::read_to_string(path.with_extension("images.csv")).unwrap();
+        let rows: Vec<&str> = images.lines().skip(3).take(2).collect();
+        assert_eq!(rows[0], "1000,ema-0.9,x0000000000000010,0,,0.25,,3.5", "an earlier number stays");
+        assert!(rows[1].starts_with("1000,ema-0.9,xffffffffffffffff,0,"), "{rows:?}");
         let written = EvalSettings::read(&path.with_extension("json")).unwrap();
         assert_eq!(written, Some(settings()));
     }

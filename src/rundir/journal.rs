@@ -9,7 +9,7 @@ use std::error::Error as StdError;
 use std::path::{Path, PathBuf};
 
 use super::checkpoint::{self, Checkpoint, Latest};
-use super::columns::{EVAL_HEADER, LEVELS_HEADER, METRICS_HEADER, TIMING_HEADER};
+use super::columns::{EVAL_HEADER, IMAGES_HEADER, LEVELS_HEADER, METRICS_HEADER, TIMING_HEADER};
 use super::csv_log::{self, CsvLog};
 use super::fs::Fs;
 use super::{Best, ManifestMeta, Mark, Owner, RunDir, RunDirError};
@@ -54,6 +54,8 @@ pub struct Journal<'a> {
     pub eval: CsvLog<'a>,
     /// `levels.csv`.
     pub levels: CsvLog<'a>,
+    /// `images.csv`.
+    pub images: CsvLog<'a>,
 }
 
 impl<'a> Journal<'a> {
@@ -86,6 +88,7 @@ impl<'a> Journal<'a> {
             timing: open(run.timing_path(), TIMING_HEADER)?,
             eval: open(run.eval_path(), EVAL_HEADER)?,
             levels: open(run.levels_path(), LEVELS_HEADER)?,
+            images: open(run.images_path(), IMAGES_HEADER)?,
         };
         Ok((journal, latest))
     }
@@ -109,7 +112,7 @@ impl<'a> Journal<'a> {
 
     /// Flushes all logs to the disk and says where each ends.
     fn marks(&mut self) -> Result<BTreeMap<String, Mark>, RunDirError> {
-        [&mut self.metrics, &mut self.timing, &mut self.eval, &mut self.levels]
+        [&mut self.metrics, &mut self.timing, &mut self.eval, &mut self.levels, &mut self.images]
             .into_iter()
             .map(|log| Ok((name_of(log.path()), log.mark()?)))
             .collect()

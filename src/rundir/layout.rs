@@ -13,7 +13,7 @@
 //!       provenance.json          code, libraries, device, host
 //!       status.json              state, owner, step
 //!       execution.json           whatever can change a bit; chosen once
-//!       metrics.csv timing.csv eval.csv levels.csv
+//!       metrics.csv timing.csv eval.csv levels.csv images.csv
 //!       metrics.rewound-<attempt>.csv   rows a resume moved out
 //!       evals/<fingerprint>.csv
 //!       checkpoints/step-00001000/{...,manifest.json}
@@ -69,6 +69,8 @@ impl RunDir {
         eval_path => "eval.csv";
         /// The held-out denoising curve.
         levels_path => "levels.csv";
+        /// What each held-out image has in `eval.csv`.
+        images_path => "images.csv";
         /// Later evaluations, one file a fingerprint.
         evals_path => "evals";
         /// All checkpoints.

@@ -31,7 +31,10 @@ mod walk;
 pub mod weights;
 
 pub use checkpoint::{Checkpoint, Latest};
-pub use columns::{EVAL_HEADER, EVALS_HEADER, LEVELS_HEADER, METRICS_HEADER, TIMING_HEADER};
+pub use columns::{
+    EVAL_HEADER, EVALS_HEADER, EVALS_IMAGES_HEADER, IMAGES_HEADER, LEVELS_HEADER, METRICS_HEADER,
+    TIMING_HEADER,
+};
 pub use csv_log::{Cell, CsvLog, Mark};
 pub use error::RunDirError;
 pub use evals::{EvalRows, EvalSettings};

@@ -31,7 +31,7 @@ use crate::{config, ops};
 pub(crate) use evaluation::{Evaluated, HeldOut};
 pub use evaluation::{Evaluation, Level};
 pub use job::{Execution, Job, Outcome, Prepared, Progress};
-pub(crate) use recorder::{eval_cells, level_cells};
+pub(crate) use recorder::{eval_cells, image_cells, level_cells};
 pub(crate) use sampling::{MOST_IMAGES, Outputs, SampleRequest, image_shape, read_samples, sample_to};
 pub use tensors::TensorsError;
 

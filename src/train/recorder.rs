@@ -1,8 +1,8 @@
-//! The rows of a run's four CSVs, from what training and evaluation measured.
+//! The rows of a run's CSVs, from what training and evaluation measured.
 
 use std::time::Duration;
 
-use super::evaluation::{Evaluation, Level};
+use super::evaluation::{Evaluation, Level, Share};
 use super::tally::Means;
 use crate::rundir::{Cell, EventLog, Journal, RunDirError};
 
@@ -64,7 +64,7 @@ impl<'a> Recorder<'a> {
         ])
     }
 
-    /// Rows of `eval.csv` and `levels.csv` for one step: the averages, then the raw weights.
+    /// Rows of `eval.csv`, `levels.csv` and `images.csv` for one step: the averages, then the raw weights.
     pub(super) fn evaluations(
         &mut self,
         step: u64,
@@ -74,6 +74,9 @@ impl<'a> Recorder<'a> {
             let rows: Vec<_> =
                 evaluation.levels.iter().map(|level| level_cells(step, weights, level)).collect();
             self.journal.levels.append_all(rows.iter().map(|row| row.as_slice()))?;
+            let rows: Vec<_> =
+                evaluation.images.iter().map(|image| image_cells(step, weights, image)).collect();
+            self.journal.images.append_all(rows.iter().map(|row| row.as_slice()))?;
             self.journal.eval.append(&eval_cells(step, weights, evaluation))?;
         }
         Ok(())
@@ -88,7 +91,7 @@ pub(crate) fn eval_cells<'a>(step: u64, weights: &'a str, evaluation: &Evaluatio
         evaluation.loss.into(),
         evaluation.scores.denoise_score.into(),
         evaluation.scores.denoise_bits.into(),
-        (evaluation.images as u64).into(),
+        (evaluation.images.len() as u64).into(),
     ]
 }
 
@@ -105,6 +108,19 @@ pub(crate) fn level_cells<'a>(step: u64, weights: &'a str, level: &Level) -> [Ce
         level.x0_mse.into(),
         (level.n as u64).into(),
         level.se.into(),
+    ]
+}
+
+/// A row of `images.csv`.
+pub(crate) fn image_cells<'a>(step: u64, weights: &'a str, image: &Share) -> [Cell<'a>; 7] {
+    [
+        step.into(),
+        weights.into(),
+        Cell::Id(image.id),
+        (image.part as u64).into(),
+        image.loss.into(),
+        image.scores.denoise_score.into(),
+        image.scores.denoise_bits.into(),
     ]
 }
 

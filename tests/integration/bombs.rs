@@ -105,7 +105,7 @@ fn run_folders_with_files_of_a_gigabyte_are_shown_without_them() {
     let status = r#"{"format":1,"state":"done","attempt":1,"step":8,"total_steps":8,"updated":"2026-01-02T03:04:05Z"}"#;
     place.write(&format!("{run}/status.json"), status);
     place.write("runs/x/b-2/seed-0/status.json", status);
-    for name in ["eval.csv", "metrics.csv", "config.toml", "provenance.json", "levels.csv"] {
+    for name in ["eval.csv", "metrics.csv", "config.toml", "provenance.json", "levels.csv", "images.csv"] {
         sparse(&place, &format!("{run}/{name}"), 1 << 30);
     }
     sparse(&place, "runs/x/plan.json", 1 << 30);

@@ -14,13 +14,14 @@ use crate::support::tier::Tier;
 use tree::Tree;
 
 /// Every name under which the program reads or writes.
-const FILES: [&str; 22] = [
+const FILES: [&str; 23] = [
     "config.toml",
     "status.json",
     "metrics.csv",
     "timing.csv",
     "eval.csv",
     "levels.csv",
+    "images.csv",
     "execution.json",
     "provenance.json",
     "log.jsonl",
@@ -74,7 +75,16 @@ fn links_in_every_place_lead_nowhere() {
 
 #[test]
 fn a_file_that_has_another_name_outside_is_not_written_through() {
-    let appended = ["metrics.csv", "timing.csv", "eval.csv", "levels.csv", ".lock", "x/.lock", "log.jsonl"];
+    let appended = [
+        "metrics.csv",
+        "timing.csv",
+        "eval.csv",
+        "levels.csv",
+        "images.csv",
+        ".lock",
+        "x/.lock",
+        "log.jsonl",
+    ];
     for (turn, name) in appended.into_iter().chain(["stdout.log", "stderr.log", "status.json"]).enumerate() {
         let tree = Tree::new();
         let outside = tree.outside(name);

@@ -21,7 +21,7 @@ fn run(place: &Workplace) -> RunDir {
 
 /// A run that is done, with four more checkpoints than it keeps.
 fn scene() -> Workplace {
-    let place = golden::workplace(&golden::formats()[1]);
+    let place = golden::workplace(&golden::newest());
     fs::remove_dir_all(golden::run(&place, 1)).unwrap();
     let run = run(&place);
     let last = checkpoint::verify(&Disk, &run.checkpoint_path(LAST), None).unwrap();

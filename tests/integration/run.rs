@@ -35,6 +35,7 @@ const RUN_FILES: &[&str] = &[
     "config.toml",
     "eval.csv",
     "execution.json",
+    "images.csv",
     "levels.csv",
     "log.jsonl",
     "metrics.csv",
@@ -177,7 +178,7 @@ fn checks_tree(place: &Workplace) {
     assert!(plan["variants"].as_array().unwrap().iter().all(|variant| variant["asked"] == json!(true)));
 }
 
-/// Columns, steps and plausible numbers of the four logs.
+/// Columns, steps and plausible numbers of the logs.
 fn checks_logs(run: &Run) {
     let headers = [
         (
@@ -187,6 +188,7 @@ fn checks_logs(run: &Run) {
         ("timing.csv", "step,seconds,images_per_second,data_wait_seconds,peak_memory_bytes"),
         ("eval.csv", "step,weights,loss,denoise_score,denoise_bits,images"),
         ("levels.csv", "step,weights,k,t,log_snr,eps_mse,x0_mse,n,se"),
+        ("images.csv", "step,weights,image,part,loss,denoise_score,denoise_bits"),
     ];
     for (file, header) in headers {
         let text = run.read(file);
@@ -210,6 +212,11 @@ fn checks_logs(run: &Run) {
     let loss = run.column("metrics.csv", "loss");
     assert!(loss[3] < loss[0] && loss[0] < 2.0, "the loss falls from about 1: {loss:?}");
     assert!(run.column("eval.csv", "denoise_score").iter().all(|&score| score > 0.0));
+    let images = run.column("images.csv", "denoise_score");
+    for (evaluation, score) in run.column("eval.csv", "denoise_score").into_iter().enumerate() {
+        let mean = images[evaluation * 16..][..16].iter().sum::<f64>() / 16.0;
+        assert!((mean / score - 1.0).abs() < 1e-12, "{mean} is not {score}");
+    }
     let levels = run.column("levels.csv", "step").len();
     assert!(levels > 4 && levels.is_multiple_of(4), "{levels} rows");
     for file in ["status.json", "provenance.json", "execution.json"] {

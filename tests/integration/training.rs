@@ -40,7 +40,7 @@ fn values(run: &Run, stem: &str) -> Vec<f32> {
 /// Every cell of every log is a finite number, a name or empty.
 #[track_caller]
 fn assert_finite(run: &Run) {
-    for file in ["metrics.csv", "timing.csv", "eval.csv", "levels.csv"] {
+    for file in ["metrics.csv", "timing.csv", "eval.csv", "levels.csv", "images.csv"] {
         let text = run.read(file);
         for cell in text.lines().skip(1).flat_map(|line| line.split(',')) {
             let finite = cell.parse::<f64>().map_or(true, f64::is_finite);

@@ -49,6 +49,7 @@ LOGS = {
     "timing.csv": (12, set()),
     "eval.csv": (4, {"weights"}),
     "levels.csv": (None, {"weights"}),
+    "images.csv": (None, {"weights", "image"}),
 }
 # Cells that may be empty: a quarter of the chain in which no sample fell.
 GAPS = {"loss_q1", "loss_q2", "loss_q3", "loss_q4"}

@@ -17,7 +17,7 @@ import time
 import pandas
 import polars
 
-LOGS = ["metrics.csv", "timing.csv", "eval.csv", "levels.csv"]
+LOGS = ["metrics.csv", "timing.csv", "eval.csv", "levels.csv", "images.csv"]
 HERE = pathlib.Path(__file__).parent
 
 spec = importlib.util.spec_from_file_location("pandas_check", HERE.parent / "pandas" / "check.py")

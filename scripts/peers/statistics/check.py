@@ -103,11 +103,17 @@ class Run:
         self.batch_size = config["training"]["batch_size"]
         self.timing = pandas.read_csv(folder / "timing.csv")
         self.levels = pandas.read_csv(folder / "levels.csv")
+        self.images = pandas.read_csv(folder / "images.csv")
         frame = pandas.read_csv(folder / "eval.csv")
         self.rows = frame[frame["weights"].str.startswith("ema-")].set_index("step")
         self.track = self.rows["weights"].iloc[0]
         checkpoints = sorted((folder / "checkpoints").glob("step-*"))
         self.parameters = parameters(checkpoints[-1] / "model.safetensors")
+
+    def shares(self, step):
+        """What each held-out image has in the score at a step."""
+        rows = self.images[(self.images["step"] == step) & (self.images["weights"] == self.track)]
+        return rows.set_index("image")[["part", "denoise_score"]]
 
     def seconds_at(self, step):
         steps = [0, *self.timing["step"]]
@@ -170,6 +176,14 @@ def same_differences(what, pairs):
         close(f"{what}: p by Holm", found["p_holm"], p_holm)
 
 
+def image_error(terms):
+    """The standard error over images of a sum of scores, each with its factor: the images are a stratified sample."""
+    total = sum(factor * shares["denoise_score"] for factor, shares in terms)
+    check(total.notna().all(), "images: not the same in all runs")
+    parts = total.groupby(terms[0][1]["part"])
+    return float(numpy.sqrt((parts.var() * parts.size()).sum()) / len(total))
+
+
 class Tree:
     """Every run with a state of done, and those that are not."""
 
@@ -178,6 +192,18 @@ class Tree:
         self.failed = [run for run in runs if run.state != "done"]
         self.runs = [run for run in runs if run.state == "done"]
         self.settings = {run.variant: run.settings for run in runs}
+        self.by_name = {(run.variant, run.seed): run for run in runs}
+
+    def image_error(self, pairs):
+        """That of the mean over seeds of each seed's mean difference; pairs are (seed, left, right), at the last step."""
+        count = pandas.Series([seed for seed, *_ in pairs]).value_counts()
+        terms = []
+        for seed, left, right in pairs:
+            factor = 1 / (len(count) * count[seed])
+            for variant, sign in ((left, 1), (right, -1)):
+                run = self.by_name[variant, seed]
+                terms.append((sign * factor, run.shares(run.rows.index[-1])))
+        return image_error(terms)
 
     def values(self, metric="denoise_score", pick=None):
         """{variant: {seed: value}}; `pick` names the step of a run, or none where it has none.
@@ -218,12 +244,15 @@ def check_baseline(tree, document, values, name):
         mine, theirs = values[found["variant"]], values[name]
         shared = sorted(set(mine) & set(theirs)) if found["variant"] != name else []
         pairs.append((found["difference"], [mine[seed] - theirs[seed] for seed in shared]))
+        if shared:
+            error = tree.image_error([(seed, found["variant"], name) for seed in shared])
+            close("baseline: error over images", found["difference"]["image_se"], error)
     same_differences("baseline", pairs)
 
 
 def contrast(settings, values, axis, value, reference, held):
-    """Cells with a pair, pairs without a value, and the per-seed means of the differences."""
-    by_seed, cells, missing = {}, 0, 0
+    """Cells with a pair, pairs without a value, the per-seed means of the differences, and what they are between."""
+    by_seed, cells, missing, pairs = {}, 0, 0, []
     for left in settings:
         if settings[left][axis] != value:
             continue
@@ -234,12 +263,13 @@ def contrast(settings, values, axis, value, reference, held):
             shared = set(values[left]) & set(values[right])
             for seed in shared:
                 by_seed.setdefault(seed, []).append(values[left][seed] - values[right][seed])
+                pairs.append((seed, left, right))
             cells += bool(shared)
             missing += 2 - len(shared)
-    return cells, missing, [float(numpy.mean(by_seed[seed])) for seed in sorted(by_seed)]
+    return cells, missing, [float(numpy.mean(by_seed[seed])) for seed in sorted(by_seed)], pairs
 
 
-def check_effects(document, settings, values, axes):
+def check_effects(tree, document, settings, values, axes):
     found = document["effects"]["axes"]
     check([axis["keys"] for axis in found] == [[axis] for axis in axes], f"effects: {found}")
     pairs = []
@@ -247,9 +277,11 @@ def check_effects(document, settings, values, axes):
         check(entry["reference"] == [BASE[axis]] and entry["reference_is_base"], f"effects: base of {axis}")
         for one in entry["contrasts"]:
             held = [other for other in axes if other != axis]
-            cells, missing, expected = contrast(settings, values, axis, one["value"][0], BASE[axis], held)
+            cells, missing, expected, between = contrast(settings, values, axis, one["value"][0], BASE[axis], held)
             check((one["cells"], one["missing"]) == (cells, missing), f"effects: {one} not {cells}, {missing}")
             pairs.append((one["difference"], expected))
+            if between:
+                close("effects: error over images", one["difference"]["image_se"], tree.image_error(between))
     check(len(pairs) == len(axes), f"effects: {len(pairs)} contrasts")
     same_differences("effects", pairs)
 
@@ -310,7 +342,7 @@ def check_best(tree, document, values, over):
         close("best: mean on val", row["best"]["val_mean"], summary(values[row["variant"]].values())["mean"])
     settings = {variant: tree.settings[variant] for variant in chosen}
     kept = {variant: values[variant] for variant in chosen}
-    check_effects(document, settings, kept, [axis for axis in AXES if axis != over])
+    check_effects(tree, document, settings, kept, [axis for axis in AXES if axis != over])
 
 
 def weight(log_snr):
@@ -405,7 +437,7 @@ def main():
         states = {row["variant"]: [seed["state"] for seed in row["seeds"]] for row in document["rows"]}
         check(states[diverged] == ["done", "diverged"] and states[lost] == ["done", "planned"], f"states: {states}")
         check_baseline(tree, document, values, name)
-        check_effects(document, tree.settings, values, AXES)
+        check_effects(tree, document, tree.settings, values, AXES)
         for cost in ("parameters", "seconds", "memory"):
             check_pareto(tree, compare(program, folder, "--pareto", f"denoise_score,{cost}"), values, cost)
         for axis in AXES:

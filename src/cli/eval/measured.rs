@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::guard::escape_json;
 use crate::report::format::number;
 use crate::rundir::{Cell, EVALS_HEADER, EvalRows, EvalSettings};
-use crate::train::{Evaluated, eval_cells, level_cells};
+use crate::train::{Evaluated, eval_cells, image_cells, level_cells};
 
 /// One evaluation and whose it is.
 pub(super) struct Measured {
@@ -31,9 +31,14 @@ impl Measured {
             Cell::from(chain.map(|chain| chain.timesteps as u64)),
         ]);
         let levels = evaluation.levels.iter();
+        let images = evaluation.images.iter().enumerate().map(|(at, image)| {
+            let bits = chain.map(|chain| chain.images[at]);
+            [image_cells(self.step, &self.weights, image).as_slice(), &[bits.into()]].concat()
+        });
         EvalRows {
             scores,
             levels: levels.map(|level| level_cells(self.step, &self.weights, level).to_vec()).collect(),
+            images: images.collect(),
         }
     }
 
@@ -45,9 +50,9 @@ impl Measured {
             ("loss", evaluation.loss),
             ("denoise_score", scores.denoise_score),
             ("denoise_bits", scores.denoise_bits),
-            ("bits_per_dim", chain.map(|chain| chain.total)),
-            ("prior_bits", chain.map(|chain| chain.prior)),
-            ("decoder_bits", chain.map(|chain| chain.decoder)),
+            ("bits_per_dim", chain.as_ref().map(|chain| chain.total)),
+            ("prior_bits", chain.as_ref().map(|chain| chain.prior)),
+            ("decoder_bits", chain.as_ref().map(|chain| chain.decoder)),
         ];
         found.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
@@ -71,7 +76,7 @@ impl Measured {
             column.set_cell_alignment(CellAlignment::Right);
         }
         let mut text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-        if let Some(chain) = all.iter().find_map(|measured| measured.found.chain) {
+        if let Some(chain) = all.iter().find_map(|measured| measured.found.chain.as_ref()) {
             text.push_str(&format!(
                 "bits_per_dim is that of the chain of {} timesteps; --metrics denoise_score ranks networks\n",
                 chain.timesteps
@@ -87,7 +92,7 @@ impl Measured {
             for (name, value) in measured.values() {
                 row[name] = json!(value);
             }
-            if let Some(chain) = measured.found.chain {
+            if let Some(chain) = &measured.found.chain {
                 row["timesteps"] = json!(chain.timesteps);
             }
             row

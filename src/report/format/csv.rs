@@ -81,9 +81,10 @@ fn record(comparison: &Comparison, row: &Row) -> Vec<String> {
 }
 
 /// The columns of a difference.
-const DIFFERENCE: [&str; 8] = ["mean", "std", "ci95_low", "ci95_high", "p", "p_holm", "told_apart", "seeds"];
+const DIFFERENCE: [&str; 9] =
+    ["mean", "std", "ci95_low", "ci95_high", "p", "p_holm", "told_apart", "seeds", "image_se"];
 
-fn difference(difference: Option<Difference>) -> [String; 8] {
+fn difference(difference: Option<Difference>) -> [String; 9] {
     let of = |field: &dyn Fn(Difference) -> Option<f64>| number(difference.and_then(field));
     let told = difference.and_then(|difference| difference.p_holm).map(|p| p < SIGNIFICANCE);
     [
@@ -95,6 +96,7 @@ fn difference(difference: Option<Difference>) -> [String; 8] {
         of(&|difference| difference.p_holm),
         told.map_or(String::new(), |told| told.to_string()),
         difference.map_or(0, |difference| difference.seeds).to_string(),
+        of(&|difference| difference.image_se),
     ]
 }
 

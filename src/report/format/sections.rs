@@ -33,12 +33,14 @@ pub(super) fn sections(shown: &Shown<'_>, naming: Naming) -> Vec<Section> {
 }
 
 fn baseline(comparison: &Comparison, baseline: &Baseline, names: &Names) -> Section {
-    let columns = [(names.title.to_owned(), Column::Name)].into_iter().chain(difference_columns());
+    let with_images = over_images(baseline.differences.iter().flatten());
+    let columns = [(names.title.to_owned(), Column::Name)].into_iter().chain(difference_columns(with_images));
     let mut grid = Grid::new(columns);
     for (row, difference) in comparison.rows.iter().zip(&baseline.differences) {
         if row.variant != baseline.variant {
             let name = names.name(&row.variant, &row.id).to_owned();
-            grid.push([name].into_iter().chain(difference_cells(*difference, comparison.metric.goal)));
+            let cells = difference_cells(*difference, comparison.metric.goal, with_images);
+            grid.push([name].into_iter().chain(cells));
         }
     }
     let caption = format!("{} minus that of {}, paired by seed", comparison.metric, baseline.variant);
@@ -47,14 +49,16 @@ fn baseline(comparison: &Comparison, baseline: &Baseline, names: &Names) -> Sect
 
 fn effects(comparison: &Comparison, effects: &Effects) -> Section {
     let words = ["setting", "value", "against"].map(|title| (title.to_owned(), Column::Name));
-    let columns = words.into_iter().chain(difference_columns());
+    let contrasts = || effects.axes.iter().flat_map(|axis| &axis.contrasts);
+    let with_images = over_images(contrasts().filter_map(|contrast| contrast.difference.as_ref()));
+    let columns = words.into_iter().chain(difference_columns(with_images));
     let counts = ["seeds", "cells"].map(|title| (title.to_owned(), Column::Words));
     let mut grid = Grid::new(columns.chain(counts));
     for axis in &effects.axes {
         let setting = titles(&axis.keys).join(", ");
         for contrast in &axis.contrasts {
             let cells = [setting.clone(), values(&contrast.value), values(&axis.reference)];
-            let mut difference = difference_cells(contrast.difference, comparison.metric.goal);
+            let mut difference = difference_cells(contrast.difference, comparison.metric.goal, with_images);
             // The seeds have a column here, and the interval says how much they differ.
             if let Some(found) = contrast.difference {
                 difference[0] = fixed(found.mean, places(&found));
@@ -72,8 +76,7 @@ fn effects(comparison: &Comparison, effects: &Effects) -> Section {
             None => String::new(),
         },
     );
-    let contrasts = effects.axes.iter().flat_map(|axis| &axis.contrasts);
-    Section { caption: holm(caption, contrasts.filter_map(|contrast| contrast.difference.as_ref())), grid }
+    Section { caption: holm(caption, contrasts().filter_map(|contrast| contrast.difference.as_ref())), grid }
 }
 
 fn pareto(pareto: &Pareto, names: &Names) -> Section {
@@ -105,19 +108,29 @@ fn pareto(pareto: &Pareto, names: &Names) -> Section {
     Section { caption, grid }
 }
 
-fn difference_columns() -> impl Iterator<Item = (String, Column)> {
+/// Whether any of these knows its images.
+fn over_images<'a>(mut differences: impl Iterator<Item = &'a Difference>) -> bool {
+    differences.any(|difference| difference.image_se.is_some())
+}
+
+fn difference_columns(with_images: bool) -> impl Iterator<Item = (String, Column)> {
     [
-        ("difference", Column::Number),
-        ("95% interval", Column::Number),
-        ("p", Column::Number),
-        ("apart", Column::Words),
+        Some(("difference", Column::Number)),
+        Some(("95% interval", Column::Number)),
+        with_images.then_some(("se over images", Column::Number)),
+        Some(("p", Column::Number)),
+        Some(("apart", Column::Words)),
     ]
     .into_iter()
+    .flatten()
     .map(|(title, layout)| (title.to_owned(), layout))
 }
 
-fn difference_cells(difference: Option<Difference>, goal: Goal) -> [String; 4] {
-    let Some(difference) = difference else { return ["-", "-", "-", "no pair"].map(str::to_owned) };
+fn difference_cells(difference: Option<Difference>, goal: Goal, with_images: bool) -> Vec<String> {
+    let Some(difference) = difference else {
+        let gaps = std::iter::repeat_n("-", 3 + usize::from(with_images));
+        return gaps.chain(["no pair"]).map(str::to_owned).collect();
+    };
     let better = match goal {
         Goal::Min => difference.mean < 0.0,
         Goal::Max => difference.mean > 0.0,
@@ -130,18 +143,24 @@ fn difference_cells(difference: Option<Difference>, goal: Goal) -> [String; 4] {
     };
     let places = places(&difference);
     let mean = fixed(difference.mean, places);
-    [
-        match difference.std {
+    let image_se = with_images.then(|| match difference.image_se {
+        Some(se) => fixed(se, places),
+        None => "-".to_owned(),
+    });
+    let shown = [
+        Some(match difference.std {
             Some(std) => format!("{mean} ± {} ({})", fixed(std, places), difference.seeds),
             None => format!("{mean} (1 seed)"),
-        },
-        match difference.ci95 {
+        }),
+        Some(match difference.ci95 {
             Some((low, high)) => format!("{} to {}", fixed(low, places), fixed(high, places)),
             None => "-".to_owned(),
-        },
-        difference.p_holm.map_or("-".to_owned(), p_value),
-        apart.to_owned(),
-    ]
+        }),
+        image_se,
+        Some(difference.p_holm.map_or("-".to_owned(), p_value)),
+        Some(apart.to_owned()),
+    ];
+    shown.into_iter().flatten().collect()
 }
 
 /// Decimals that give the widest number of a difference five digits: its mean may be next to nothing.

@@ -20,6 +20,7 @@ fn comparison(variant: &str) -> Comparison {
         state: State::Failed,
         found: true,
         exact: true,
+        shares: None,
     });
     Comparison {
         metric: Metric { name: "denoise_score".to_owned(), log: Log::Eval, goal: Goal::Min },

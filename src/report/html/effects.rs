@@ -32,6 +32,8 @@ struct ContrastEffect {
     seeds: usize,
     mean: Option<f64>,
     ci95: Option<(f64, f64)>,
+    /// Standard error over the held-out images.
+    image_se: Option<f64>,
     p_holm: Option<f64>,
     /// Whether it is told from 0 with all other contrasts considered.
     told: bool,
@@ -63,6 +65,7 @@ fn contrast(contrast: Contrast) -> ContrastEffect {
         seeds: difference.map_or(0, |difference| difference.seeds),
         mean: difference.map(|difference| difference.mean),
         ci95: difference.and_then(|difference| difference.ci95),
+        image_se: difference.and_then(|difference| difference.image_se),
         p_holm: difference.and_then(|difference| difference.p_holm),
         told: difference.is_some_and(|difference| difference.leaves_out_zero()),
     }

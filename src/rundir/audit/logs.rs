@@ -11,6 +11,7 @@ use crate::rundir::{Checkpoint, Mark, RunDir, files};
 /// Far above any row.
 const LONGEST_ROW: u64 = 1 << 16;
 const WEIGHTS: &str = "weights";
+const IMAGE: &str = "image";
 const RESTORE: &str = "restore it, or delete the run's folder to train it again";
 
 /// Reads every log; `good` are the checkpoints that verified.
@@ -57,8 +58,8 @@ struct Scan<'a> {
     hasher: blake3::Hasher,
     bytes: u64,
     line: u64,
-    /// Step, weights and level of the row before.
-    last: Option<(u64, String, f64)>,
+    /// Step, weights, level and image of the row before.
+    last: Option<(u64, String, f64, String)>,
     /// The first mark whose bytes are others.
     changed: Option<(u64, u64)>,
     /// Where the first row that cannot be right begins, and what is wrong with it.
@@ -130,16 +131,17 @@ impl<'a> Scan<'a> {
             Ok(number) => Ok(number),
             Err(_) => Err(format!("{name} is no number")),
         };
-        let (mut weights, mut level) = (String::new(), f64::NEG_INFINITY);
+        let (mut weights, mut level, mut image) = (String::new(), f64::NEG_INFINITY, String::new());
         for (name, cell) in self.header.iter().zip(&cells) {
             match *name {
                 WEIGHTS => weights = (*cell).to_owned(),
+                IMAGE => image = (*cell).to_owned(),
                 "k" => level = number(name, cell)?,
                 name => drop(number(name, cell)?),
             }
         }
         let step = cells[0].parse::<u64>().map_err(|_| "step is no whole number".to_owned())?;
-        let key = (step, weights, level);
+        let key = (step, weights, level, image);
         if self.last.as_ref().is_some_and(|last| *last >= key) {
             return Err(format!("step {step} again, or out of order"));
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::rundir::columns::{EVAL_HEADER, LEVELS_HEADER, METRICS_HEADER, TIMING_HEADER};
+use crate::rundir::columns::{EVAL_HEADER, IMAGES_HEADER, LEVELS_HEADER, METRICS_HEADER, TIMING_HEADER};
 use crate::rundir::csv_log::Cell as CsvCell;
 use crate::rundir::fs::{Fs, simulated::Simulated};
 use crate::rundir::{Best, CsvLog, Journal, Owner, Retention, RunDir, RunDirError, files};
@@ -85,6 +85,7 @@ pub(super) fn train(disk: &Simulated, attempt: u32, told: &Told) -> Result<(), E
         let mut improved = false;
         if step.is_multiple_of(3) {
             append(&mut journal.levels, LEVELS_HEADER, step)?;
+            append(&mut journal.images, IMAGES_HEADER, step)?;
             append(&mut journal.eval, EVAL_HEADER, step)?;
             improved = step == BEST;
             best = if improved { Some(Best { step, value: 0.5, metric: None }) } else { best };

@@ -10,7 +10,7 @@ use crate::diffusion::prediction::read;
 use crate::model::UNet;
 
 /// The bound, and the parts of it that say where it comes from.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ChainBits {
     /// All terms together.
     pub(crate) total: f64,
@@ -20,6 +20,8 @@ pub(crate) struct ChainBits {
     pub(crate) decoder: f64,
     /// T.
     pub(crate) timesteps: usize,
+    /// All terms of each image, in hash order.
+    pub(crate) images: Vec<f64>,
 }
 
 impl Evaluator<'_> {
@@ -28,16 +30,25 @@ impl Evaluator<'_> {
         let network = network.valid();
         let bound = Bound::new(self.asker.schedule);
         let (images, timesteps) = (self.images.len(), self.asker.schedule.len());
-        let mean = |terms: Vec<f64>| terms.iter().sum::<f64>() / images as f64;
+        let mean = |terms: &[f64]| terms.iter().sum::<f64>() / images as f64;
+        let mut of_images: Vec<f64> =
+            (0..images).map(|image| bound.prior(&wide(&self.clean(image).0))).collect();
+        let prior = mean(&of_images);
         let steps: Vec<f64> = (0..timesteps)
             .map(|t| {
-                let bits = mean(self.step(&network, &bound, t));
+                let terms = self.step(&network, &bound, t);
+                of_images.iter_mut().zip(&terms).for_each(|(sum, term)| *sum += term);
                 report((t + 1) as u64 * images as u64);
-                bits
+                mean(&terms)
             })
             .collect();
-        let prior = mean((0..images).map(|image| bound.prior(&wide(&self.clean(image).0))).collect());
-        ChainBits { total: prior + steps.iter().sum::<f64>(), prior, decoder: steps[0], timesteps }
+        ChainBits {
+            total: prior + steps.iter().sum::<f64>(),
+            prior,
+            decoder: steps[0],
+            timesteps,
+            images: of_images,
+        }
     }
 
     fn step(&self, network: &UNet, bound: &Bound, t: usize) -> Vec<f64> {

@@ -1,11 +1,12 @@
 //! Held-out evaluation: the denoising curve and the objective's own loss, on the same images, timesteps and
 //! noise for every variant, seed and step.
 //!
-//! `ask` puts noised images to a network, `chain` adds up the bound of the whole chain, `request` evaluates a
+//! `ask` puts noised images to a network, `levels` is the measured curve, `chain` adds up the bound of the whole chain, `request` evaluates a
 //! checkpoint when a user asks.
 
 mod ask;
 mod chain;
+mod levels;
 mod request;
 
 use burn::module::Module;
@@ -21,6 +22,8 @@ use crate::model::UNet;
 
 use ask::{Asker, Question};
 use chain::ChainBits;
+pub use levels::Level;
+use levels::Levels;
 pub(crate) use request::{Evaluated, HeldOut};
 
 /// During training an image is measured at every fourth node, so that all nodes are covered at a quarter of
@@ -36,8 +39,8 @@ pub struct Evaluation {
     pub scores: Scores,
     /// The curve itself; empty where nobody asked for one.
     pub levels: Vec<Level>,
-    /// Images used.
-    pub images: usize,
+    /// One per image used, in hash order; the mean of each number over them is the evaluation's.
+    pub images: Vec<Share>,
 }
 
 impl Evaluation {
@@ -59,19 +62,17 @@ impl Evaluation {
     }
 }
 
-/// One measured node of the curve.
+/// What one image has in the numbers of an [`Evaluation`]: the mean over its images is the number.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Level {
-    /// Where it is.
-    pub node: Node,
-    /// Mean over images of the mean squared error of ε̂.
-    pub eps_mse: f64,
-    /// The same of x̂0.
-    pub x0_mse: f64,
-    /// Images measured here.
-    pub n: usize,
-    /// Standard error of `eps_mse` over images.
-    pub se: f64,
+pub struct Share {
+    /// Of the image, by its content and place.
+    pub id: u64,
+    /// Images of one part were measured at the same nodes.
+    pub part: usize,
+    /// At the image's own timestep.
+    pub loss: Option<f64>,
+    /// Over the nodes that it was measured at.
+    pub scores: Scores,
 }
 
 /// The fixed questions that every network is asked.
@@ -124,43 +125,48 @@ impl<'a> Evaluator<'a> {
         let network = network.valid();
         let asked = |metric: Metric| self.metrics.contains(&metric);
         let (score, bits) = (asked(Metric::DenoiseScore), asked(Metric::DenoiseBits));
-        let levels = if score || bits { self.curve(&network) } else { vec![] };
-        let points: Vec<(f64, f64)> =
-            levels.iter().map(|level| (level.node.log_snr, level.eps_mse)).collect();
-        let scores = curve::scores(&points);
+        let levels = if score || bits { self.levels(&network) } else { Levels::default() };
+        let only_asked = |scores: Scores| Scores {
+            denoise_score: scores.denoise_score.filter(|_| score),
+            denoise_bits: scores.denoise_bits.filter(|_| bits),
+        };
+        let losses = asked(Metric::Loss).then(|| self.objective_losses(&network));
+        let shares = levels.shares(self.images.len()).into_iter().enumerate();
         Evaluation {
-            loss: asked(Metric::Loss).then(|| self.objective_loss(&network)),
-            scores: Scores {
-                denoise_score: scores.denoise_score.filter(|_| score),
-                denoise_bits: scores.denoise_bits.filter(|_| bits),
-            },
-            levels,
-            images: self.images.len(),
+            loss: losses.as_ref().map(|losses| losses.iter().sum::<f64>() / losses.len() as f64),
+            scores: only_asked(levels.scores()),
+            images: shares
+                .map(|(image, scores)| Share {
+                    id: self.images.image_id(image),
+                    part: image % self.stride,
+                    loss: losses.as_ref().map(|losses| losses[image]),
+                    scores: only_asked(scores),
+                })
+                .collect(),
+            levels: levels.levels,
         }
     }
 
     /// The held-out denoising curve.
-    fn curve(&self, network: &UNet) -> Vec<Level> {
-        let pairs: Vec<(usize, usize)> = (0..self.nodes.len())
-            .flat_map(|node| self.images_at(node).map(move |image| (node, image)))
-            .collect();
-        let questions = pairs.iter().map(|(node, image)| self.at_node(*node, *image));
-        let answers = self.answers(network, questions);
-        (0..self.nodes.len())
-            .filter_map(|node| {
-                let here = pairs.iter().zip(&answers).filter(|(pair, _)| pair.0 == node);
-                level(self.nodes[node], here.map(|(_, answer)| *answer).collect())
-            })
-            .collect()
+    fn levels(&self, network: &UNet) -> Levels {
+        let pairs = (0..self.nodes.len())
+            .flat_map(|node| self.images_at(node).map(move |image| self.at_node(node, image)));
+        let mut answers = self.answers(network, pairs).into_iter();
+        let mut levels = Levels::default();
+        for (node, at) in self.nodes.iter().enumerate() {
+            let here = self.images_at(node).zip(answers.by_ref());
+            levels.push(*at, &here.collect::<Vec<_>>());
+        }
+        levels
     }
 
-    fn images_at(&self, node: usize) -> impl Iterator<Item = usize> {
+    fn images_at(&self, node: usize) -> impl Iterator<Item = usize> + use<> {
         let residue = self.nodes[node].k.rem_euclid(self.stride as i64) as usize;
         (residue..self.images.len()).step_by(self.stride)
     }
 
-    /// The training loss, each image at its own drawn timestep.
-    fn objective_loss(&self, network: &UNet) -> f64 {
+    /// The training loss of each image at its own drawn timestep.
+    fn objective_losses(&self, network: &UNet) -> Vec<f64> {
         let questions = (0..self.images.len()).map(|image| {
             let (clean, id) = self.clean(image);
             let mut draw = Draw::new(id, "eval/loss", 0);
@@ -169,8 +175,7 @@ impl<'a> Evaluator<'a> {
             draw.normal_fill(&mut noise);
             Question { clean, noise, t }
         });
-        let answers = self.answers(network, questions);
-        answers.iter().map(|answer| answer.loss).sum::<f64>() / answers.len() as f64
+        self.answers(network, questions).iter().map(|answer| answer.loss).collect()
     }
 
     fn at_node(&self, node: usize, image: usize) -> Question {
@@ -206,17 +211,4 @@ impl<'a> Evaluator<'a> {
             Answer { eps: sum.eps / elements, x0: sum.x0 / elements, loss: sum.loss / elements }
         })
     }
-}
-
-/// Mean and standard error at a node; `None` where too few images leave it unmeasured.
-fn level(node: Node, answers: Vec<Answer>) -> Option<Level> {
-    let n = answers.len();
-    if n == 0 {
-        return None;
-    }
-    let mean = |of: fn(&Answer) -> f64| answers.iter().map(of).sum::<f64>() / n as f64;
-    let eps_mse = mean(|answer| answer.eps);
-    let squares: f64 = answers.iter().map(|answer| (answer.eps - eps_mse).powi(2)).sum();
-    let se = if n > 1 { (squares / (n - 1) as f64 / n as f64).sqrt() } else { 0.0 };
-    Some(Level { node, eps_mse, x0_mse: mean(|answer| answer.x0), n, se })
 }

@@ -64,7 +64,7 @@ impl<'a> HeldOut<'a> {
         let evaluator = Evaluator::new(config, schedule, images, *batch, device).in_full();
         let evaluation = evaluator.evaluate(&network);
         let chain = chain.map(|report| evaluator.chain_bits(&network, report));
-        if !evaluation.is_finite() || chain.is_some_and(|chain| !chain.total.is_finite()) {
+        if !evaluation.is_finite() || chain.as_ref().is_some_and(|chain| !chain.total.is_finite()) {
             let what = format!("the evaluation of {weights}");
             return Err(Error::Diverged { step, what, tensor: None });
         }

@@ -19,7 +19,7 @@ const OLDER: u64 = 12;
 const NEWEST: u64 = 16;
 const FILES: [&str; 5] =
     ["model.safetensors", "ema.safetensors", "optimizer.safetensors", "progress.json", "manifest.json"];
-const LOGS: [&str; 4] = ["metrics.csv", "timing.csv", "eval.csv", "levels.csv"];
+const LOGS: [&str; 5] = ["metrics.csv", "timing.csv", "eval.csv", "levels.csv", "images.csv"];
 
 /// A killed run with two good checkpoints.
 struct Subject {
@@ -32,7 +32,7 @@ struct Subject {
 
 impl Subject {
     fn new() -> Subject {
-        let place = golden::workplace(&golden::formats()[1]);
+        let place = golden::workplace(&golden::newest());
         let run = RunDir::at(golden::run(&place, 1));
         let config = config::read_run_config(&run.config_path()).unwrap();
         let owner = Owner { run_id: config::identity(&config), seed: 1 };

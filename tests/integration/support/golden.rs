@@ -20,6 +20,11 @@ pub(crate) fn formats() -> Vec<String> {
     names
 }
 
+/// The format that this program writes.
+pub(crate) fn newest() -> String {
+    formats().pop().expect("there are formats")
+}
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/runs")
 }

@@ -91,7 +91,7 @@ impl Run {
     pub(crate) fn bytes(&self) -> BTreeMap<String, Vec<u8>> {
         let last = *self.checkpoints().last().unwrap();
         let last = format!("checkpoints/step-{last:08}/");
-        let logs = ["metrics.csv", "eval.csv", "levels.csv"];
+        let logs = ["metrics.csv", "eval.csv", "levels.csv", "images.csv"];
         let wanted = |name: &String| {
             logs.contains(&name.as_str())
                 || name.starts_with("samples/")

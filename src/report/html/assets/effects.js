@@ -11,11 +11,11 @@ function drawEffects() {
   const [low, high] = padded([0, ...ends.filter((end) => end !== null)], false);
   const x = scale(low, high, 8, EFFECT_WIDTH - 8, false);
   byId("effects-caption").textContent = `Change of ${chosen.title} against the reference, over variants that match in everything `
-    + `else: mean over seeds with its 95% interval; p adjusted by Holm's method. ${chosen.goal === "min" ? "Left" : "Right"} of the line is better.`;
-  const head = ["setting", "", "change", "95% interval", "p", "cells × seeds"].map((title, at) =>
+    + `else: mean over seeds with its 95% interval, and its standard error over images; p adjusted by Holm's method. ${chosen.goal === "min" ? "Left" : "Right"} of the line is better.`;
+  const head = ["setting", "", "change", "95% interval", "se over images", "p", "cells × seeds"].map((title, at) =>
     element("th", { scope: "col", class: at > 1 ? "numeric" : null }, element("span", { class: "head" }, title)));
   const rows = axes.flatMap((axis) => [axisRow(axis), ...axis.contrasts.map((contrast) => contrastRow(axis, contrast, x))]);
-  const scaleRow = element("tr", {}, element("td", {}), element("td", {}, effectScale(x)), element("td", { colspan: 4 }));
+  const scaleRow = element("tr", {}, element("td", {}), element("td", {}, effectScale(x)), element("td", { colspan: 5 }));
   replace(byId("effects-body"), element("table", { class: "effects" },
     element("caption", { class: "unseen" }, "Effects of each setting"),
     element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows, scaleRow)));
@@ -30,18 +30,19 @@ function clipped(value, ci95, axes) {
 
 function axisRow({ keys, reference, reference_is_base: base }) {
   const against = `against ${reference}${base ? " (base)" : " (first declared)"}`;
-  return element("tr", { class: "group" }, element("th", { scope: "rowgroup", colspan: 6 },
+  return element("tr", { class: "group" }, element("th", { scope: "rowgroup", colspan: 7 },
     element("code", {}, keys.join(" with ")), " ", element("span", { class: "muted" }, against)));
 }
 
 function contrastRow(axis, contrast, x) {
-  const { value, mean: change, ci95, p_holm: p, cells, seeds, missing, told } = contrast;
+  const { value, mean: change, ci95, image_se: se, p_holm: p, cells, seeds, missing, told } = contrast;
   const lost = missing ? ` (${missing} missing)` : "";
   return element("tr", { class: told ? "told" : null, "data-effect": `${axis.keys.join(" ")}=${value}` },
     element("th", { scope: "row" }, value),
     element("td", {}, change === null ? "" : effectPicture(contrast, x)),
     element("td", { class: "numeric", "data-value": change }, change === null ? "–" : signed(change)),
     element("td", { class: "numeric", "data-value": ci95?.join(" ") }, ci95 === null ? "–" : ci95.map(signed).join(" to ")),
+    element("td", { class: "numeric", "data-value": se }, se === null ? "–" : number(se)),
     element("td", { class: "numeric", "data-value": p }, p === null ? "–" : `${p < 0.001 ? "< 0.001" : p.toFixed(3)}${told ? " *" : ""}`),
     element("td", { class: "numeric" }, `${cells} × ${seeds}${lost}`));
 }
