@@ -52,6 +52,8 @@ fn trailing(total: usize, n: usize) -> Vec<usize> {
     let total = total as f64;
     // NumPy's arange takes the difference of its first two values as its stride; the last bit of it decides how
     // a half is rounded.
+    // For some n, 61 of 1000 among them, rounding gives arange one value more, near 0, and diffusers asks its network
+    // about t = −1 in the end. That step is left out.
     let stride = (total - total / n as f64) - total;
     (0..n).map(|i| round(total + i as f64 * stride) - 1).collect()
 }

@@ -21,7 +21,8 @@ from networks import build
 from safetensors.torch import load_file, save_file
 from samplers import walk
 
-# Largest difference of two images, whose values are about -1 to 1.
+# Largest difference of two images, whose values are about -1 to 1; where nothing clips a young network's images leave
+# that range, and it is a share of their largest value.
 TOLERANCE = 1e-4
 IMAGES = 5
 SEED = 3
@@ -57,6 +58,8 @@ CHAINS = [
     ("heun", 15, "trailing", dict(clip_sample=False)),
     ("heun", 12, "leading", {}),
 ]
+# Those that the repository keeps, in less than 100 kB.
+KEPT = (0, 1, 3, 4, 5, 7, 8, 10, 12, 13, 14)
 PLAIN = dict(
     eta=0.0, steps_offset=0, clip_sample=True, clip_sample_range=1.0, set_alpha_to_one=True, variance="fixed_small",
 )
@@ -68,7 +71,7 @@ def experiment(case, trial, steps):
     lines += [f"{key} = {json.dumps(value)}" for key, value in model.items()]
     lines += ["[diffusion]"] + [f"{key} = {json.dumps(value)}" for key, value in trial.items()]
     lines += ["[training]", f"steps = {steps}", "batch_size = 16", "learning_rate = 2e-3", "warmup_steps = 10"]
-    lines += ["[ema]", "decay = 0.9", "[evaluation]", "every = 0", "[sampling]", "every = 0", "[runtime]", 'device = "cpu"']
+    lines += ["[ema]", "decay = 0.9", "[evaluation]", "every = 0", "[sampling]", "every = 0", "[runtime]", 'device = "cpu"', "threads = 1"]
     return "\n".join(lines) + "\n"
 
 
@@ -134,7 +137,7 @@ def ours(program, folder, run, settings):
 def compare(program, folder):
     worst, count = (0.0, ""), 0
     for name, trial in TRIALS.items():
-        run = train(program, folder, name, CASE, trial, 300)
+        run = train(program, folder, name, CASE, trial, 600)
         peer = Peer(run, CASE)
         peer.images = IMAGES
         first = peer.first_noise(IMAGES)
@@ -144,7 +147,7 @@ def compare(program, folder):
                 continue
             settings = peer.settings(*chain)
             theirs, drawn = peer.draw(settings, first), ours(program, folder, run, settings)
-            difference = (theirs - drawn).abs().max().item()
+            difference = (theirs - drawn).abs().max().item() / max(1.0, theirs.abs().max().item())
             what = f"{name}, {' '.join(str(part) for part in chain)}"
             span = f"{theirs.min().item():.2f} to {theirs.max().item():.2f}"
             print(f"{what}: {difference:.1e} (values from {span})", flush=True)
@@ -153,7 +156,7 @@ def compare(program, folder):
             worst, count = max(worst, (difference, what)), count + 1
     print(
         f"{count} trajectories of {IMAGES} images through {len(TRIALS)} trained networks end where diffusers' do, the "
-        f"worst off by {worst[0]:.1e} of a range of 2 ({worst[1]})"
+        f"worst off by {worst[0]:.1e} ({worst[1]})"
     )
 
 
@@ -165,7 +168,7 @@ def write(program, folder, path):
     tensors = {f"weights/{name}": tensor for name, tensor in peer.weights.items()}
     tensors["first"] = first
     chains = {}
-    for chain in CHAINS:
+    for chain in (CHAINS[place] for place in KEPT):
         settings = peer.settings(*chain)
         name = f"{chain[0]}-{chain[2]}"
         if f"drawn/{name}" in tensors:
@@ -173,7 +176,9 @@ def write(program, folder, path):
         chains[name] = {"every": 0, "num_samples": 0, **settings}
         tensors[f"drawn/{name}"] = peer.draw(settings, first).contiguous()
     config = {section: peer.config[section] for section in ("model", "data", "diffusion")}
-    about = {"config": json.dumps(config), "chains": json.dumps(chains), "seed": str(SEED)}
+    compact = lambda value: json.dumps(value, separators=(",", ":"))
+    about = {"config": compact(config), "chains": compact(chains), "seed": str(SEED)}
+    path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path, metadata=about)
     print(f"{len(chains)} trajectories, {path.stat().st_size} bytes")
 

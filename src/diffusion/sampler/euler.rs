@@ -3,7 +3,7 @@
 
 use burn::tensor::Tensor;
 
-use super::sigma::{levels, slope, start};
+use super::sigma::{along, ask, levels, start};
 use super::{Chain, Network};
 
 /// Runs the chain, to σ = 0.
@@ -12,8 +12,7 @@ pub(super) fn sample(chain: &Chain<'_>, x: Tensor<4>, network: &mut Network<'_>)
     let mut y = start(chain, x, levels[0]);
     for (i, &here) in levels.iter().enumerate() {
         let next = levels.get(i + 1).map_or(0.0, |next| next.sigma);
-        let slope = slope(chain, &y, here, network);
-        y = y + slope * (next - here.sigma);
+        y = along(ask(chain, &y, here, network), next);
     }
     y
 }

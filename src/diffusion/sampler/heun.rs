@@ -4,7 +4,7 @@
 
 use burn::tensor::Tensor;
 
-use super::sigma::{levels, slope, start};
+use super::sigma::{along, ask, levels, start};
 use super::{Chain, Network};
 
 /// Runs the chain, to σ = 0.
@@ -12,14 +12,14 @@ pub(super) fn sample(chain: &Chain<'_>, x: Tensor<4>, network: &mut Network<'_>)
     let levels = levels(chain);
     let mut y = start(chain, x, levels[0]);
     for (i, &here) in levels.iter().enumerate() {
-        let first = slope(chain, &y, here, network);
+        let first = ask(chain, &y, here, network);
+        let slope = first.eps.clone();
         y = match levels.get(i + 1) {
-            None => y + first * -here.sigma,
+            None => along(first, 0.0),
             Some(&next) => {
-                let length = next.sigma - here.sigma;
-                let ahead = y.clone() + first.clone() * length;
-                let second = slope(chain, &ahead, next, network);
-                y + (first + second) * (length / 2.0)
+                let ahead = along(first, next.sigma);
+                let turn = ask(chain, &ahead, next, network).eps - slope;
+                ahead + turn * ((next.sigma - here.sigma) / 2.0)
             }
         };
     }

@@ -1,13 +1,13 @@
 //! The sigma scale (Karras et al. 2022): y = x0 + σ·ε, which is x_t·√(1 + σ²) with σ² = (1 − ᾱ_t)/ᾱ_t.
 //!
-//! In: a chain. Out: the levels of noise it visits, where it starts, and dy/dσ as a network has it.
+//! In: a chain. Out: the levels of noise it visits, where it starts, and what a network says on the way.
 
 use burn::tensor::Tensor;
 
 use super::{Chain, Network};
 use crate::config::TimestepSpacing;
 use crate::diffusion::places;
-use crate::diffusion::prediction::read;
+use crate::diffusion::prediction::{Reading, read};
 
 /// A level of noise on the way.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,15 +50,29 @@ pub(super) fn start(chain: &Chain<'_>, x: Tensor<4>, first: Level) -> Tensor<4> 
     }
 }
 
-/// dy/dσ = (y − x̂0)/σ (Eq. 3 there), which is ε̂ unless x̂0 is clipped.
-pub(super) fn slope(chain: &Chain<'_>, y: &Tensor<4>, level: Level, network: &mut Network<'_>) -> Tensor<4> {
+/// What the network says at y: x̂0, clipped where the settings say so, and dy/dσ = ε̂ = (y − x̂0)/σ (Eq. 3 there).
+pub(super) fn ask(
+    chain: &Chain<'_>,
+    y: &Tensor<4>,
+    level: Level,
+    network: &mut Network<'_>,
+) -> Reading<Tensor<4>> {
     let x = y.clone() / level.width();
     let prediction = network(x.clone(), level.t);
     let reading = read(chain.prediction, prediction, x, level.width().powi(-2));
     match chain.clip_range() {
-        Some(range) => (y.clone() - reading.x0.clamp(-range, range)) / level.sigma,
-        None => reading.eps,
+        Some(range) => {
+            let x0 = reading.x0.clamp(-range, range);
+            Reading { eps: (y.clone() - x0.clone()) / level.sigma, x0 }
+        }
+        None => reading,
     }
+}
+
+/// Along that slope to another level: y + (σ' − σ)·ε̂, which is x̂0 + σ'·ε̂ and then loses no digits where σ' is much
+/// smaller than σ.
+pub(super) fn along(reading: Reading<Tensor<4>>, sigma: f64) -> Tensor<4> {
+    reading.x0 + reading.eps * sigma
 }
 
 #[cfg(test)]

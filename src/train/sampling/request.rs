@@ -6,6 +6,7 @@ use super::exchange::SamplesFile;
 use super::{Drawing, Grid, image_shape};
 use crate::config::{Config, Sampling};
 use crate::diffusion::Schedule;
+use crate::ops;
 use crate::train::{Error, open_device, state};
 
 /// Which network is to draw what.
@@ -41,6 +42,9 @@ pub(in crate::train) fn draw_samples(
 ) -> Result<(), Error> {
     let SampleRequest { config, settings, n, seed, batch, first, .. } = *request;
     let (_, device) = open_device(config.runtime.device)?;
+    if config.runtime.threads > 0 {
+        ops::set_threads(config.runtime.threads);
+    }
     let schedule = Schedule::new(&config.diffusion)?;
     let network = state::load_network(config, &device, request.checkpoint, request.weights)?;
     let drawing = Drawing { config, settings, schedule: &schedule, n, seed, batch, first, device: &device };
