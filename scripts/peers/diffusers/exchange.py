@@ -52,8 +52,10 @@ def network_of_diffusers(chance, levels):
     unit = 2 ** (levels - 1)
     size = unit * chance.randint(-(-8 // unit), 32 // unit)
     groups = chance.choice([1, 2, 3, 4, 8])
-    channels = [groups * chance.randint(2, 5) for _ in range(levels)]
-    channels[0] = max(channels[0], 4 * groups)
+    # One channel a group is nothing to train with, but such a network can be imported.
+    channels = [groups * chance.randint(1, 5) for _ in range(levels)]
+    channels[0] = max(channels[0], 4)
+    channels[0] += -channels[0] % groups
     attention = [chance.random() < 0.4 for _ in range(levels)]
     middle = chance.random() < 0.7
     attended = [width for width, has in zip(channels, attention) if has] + [channels[-1]] * middle

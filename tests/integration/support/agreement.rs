@@ -35,13 +35,14 @@ impl Worst {
         }
     }
 
-    /// What was found, in numbers that compare with the tolerances as they are documented.
+    /// What was found, beside what is allowed.
     pub(crate) fn told(&self) -> String {
         format!(
-            "the worst output is off by {:.1e} of its largest value, the worst of {} gradients by {:.1e} of its norm",
+            "the worst output is off by {:.1e} of its largest value, where {OUTPUT:.0e} are allowed; the worst of {} \
+             gradients by {:.0}% of what is allowed",
             self.output * OUTPUT,
             self.gradients,
-            self.gradient * GRADIENT
+            self.gradient * 100.0
         )
     }
 }
