@@ -10,8 +10,8 @@ use super::pyramid::{band, sides};
 use super::sliced::sliced;
 use super::{Features, Gaussian, kernel_distance, precision_recall};
 
-/// The issue asks for 1e-3; in 64 bits there is no reason to be that far apart.
-const TOLERANCE: f64 = 1e-6;
+/// Papers print three digits. In 64 bits the libraries themselves are up to 1e-6 apart where covariances have no inverse.
+const TOLERANCE: f64 = 1e-5;
 
 struct Golden {
     bytes: Vec<u8>,

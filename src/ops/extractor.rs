@@ -170,9 +170,10 @@ impl Extractor {
         Ok((values, features.size()[1] as usize))
     }
 
-    /// Three channels, the size and the range that are wanted, on the device.
+    /// Three channels, the size and the range that are wanted, on the device. Made in host memory: not every device
+    /// can resize.
     fn prepared(&self, bytes: &Tensor) -> Tensor {
-        let mut images = bytes.to_device(self.device).expand([-1, 3, -1, -1], false);
+        let mut images = bytes.expand([-1, 3, -1, -1], false);
         if let Some(size) = self.size {
             let size = size as i64;
             // As torchvision resizes: bilinear, averaging where it shrinks.
@@ -182,11 +183,12 @@ impl Extractor {
                 images = images.round().clamp(0.0, 255.0).to_kind(Kind::Uint8);
             }
         }
-        match self.range {
+        let images = match self.range {
             PixelRange::Uint8 => images.contiguous(),
             PixelRange::Unit => images.to_kind(Kind::Float) / 255.0,
             PixelRange::Signed => images.to_kind(Kind::Float) / 127.5 - 1.0,
-        }
+        };
+        images.to_device(self.device)
     }
 
     /// Two axes of 32-bit floats in host memory.

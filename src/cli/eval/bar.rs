@@ -1,13 +1,23 @@
-//! How far a measuring of drawn images is, on standard error.
+//! How far a measuring of drawn images is, on standard error: a bar on a terminal, a line now and then elsewhere.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::cli::output::say;
 use crate::train::Stage;
 
+/// Between lines.
+const EVERY: Duration = Duration::from_secs(10);
+
 /// How far it is, one stage after the other.
-pub(super) struct Bar(ProgressBar);
+pub(super) struct Bar {
+    bar: ProgressBar,
+    /// When a line last said so; `None` on a terminal, which has the bar.
+    said: Option<Cell<Instant>>,
+}
 
 impl Bar {
     pub(super) fn new() -> Self {
@@ -15,8 +25,11 @@ impl Bar {
         let style = ProgressStyle::with_template("{msg} {bar:30} {percent}% {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(1).with_style(style);
-        bar.enable_steady_tick(Duration::from_millis(500));
-        Self(bar)
+        let terminal = io::stderr().is_terminal();
+        if terminal {
+            bar.enable_steady_tick(Duration::from_millis(500));
+        }
+        Self { bar, said: (!terminal).then(|| Cell::new(Instant::now())) }
     }
 
     pub(super) fn show(&self, stage: Stage) {
@@ -26,17 +39,26 @@ impl Bar {
             Stage::DrawnFeatures(done, of) => ("features of drawn images", done, of),
             Stage::Comparing => ("comparing", 1, 1),
         };
-        if self.0.message() != words {
-            self.0.reset();
-            self.0.set_message(words);
+        if self.bar.message() != words {
+            self.bar.reset();
+            self.bar.set_message(words);
         }
-        self.0.set_length(of);
-        self.0.set_position(done);
+        self.bar.set_length(of);
+        self.bar.set_position(done);
+        if let Some(said) = self.said.as_ref().filter(|said| said.get().elapsed() > EVERY) {
+            said.set(Instant::now());
+            say(format_args!("{words}: {}%", 100 * done / of.max(1)));
+        }
+    }
+
+    /// Says something that the bar does not run over.
+    pub(super) fn beside(&self, words: impl FnOnce()) {
+        self.bar.suspend(words);
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }

@@ -81,16 +81,13 @@ impl Asked {
         let mut gallery =
             Gallery::open(request, on.execution, on.prepared, (&split, on.split)).map_err(failure)?;
         self.check_images(&gallery)?;
-        let bar = Bar::new();
         self.say_cost(on, &gallery);
+        let bar = Bar::new();
         let origin = gallery.prepare(&mut |stage| bar.show(stage)).map_err(failure)?;
-        say_origin(origin, gallery.real());
-        if let Some((images, features)) = gallery.rank_deficient() {
-            warn(format_args!(
-                "{images} images are too few for a covariance of {features} features (full rank takes more than \
-                 {features}): this fid is biased, and comparable only with one of as many images; kid is not biased"
-            ));
-        }
+        bar.beside(|| {
+            say_origin(origin, gallery.real());
+            say_rank(gallery.rank_deficient());
+        });
         let mut all = Vec::new();
         for weights in on.weights {
             let checkpoint = (on.chosen.path.as_path(), on.chosen.step);
@@ -210,5 +207,14 @@ fn say_origin(origin: Option<Origin>, images: usize) {
         }
         Some(Origin::Told(what)) => note(what),
         Some(Origin::Extracted) | None => {}
+    }
+}
+
+fn say_rank(deficient: Option<(usize, usize)>) {
+    if let Some((images, features)) = deficient {
+        warn(format_args!(
+            "{images} images are too few for a covariance of {features} features (full rank takes more than \
+             {features}): this fid is biased, and comparable only with one of as many images; kid is not biased"
+        ));
     }
 }

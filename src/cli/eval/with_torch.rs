@@ -46,9 +46,10 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     };
     say_fewer(&args, on.split.len());
     let chain = args.metrics.contains(&Measure::BitsPerDim);
+    // First, since there is more that may be wrong with it: an extractor, too few images.
+    let drawn = drawn.map(|asked| asked.evaluate(&on)).transpose()?;
     let noised = (chain || !config.evaluation.metrics.is_empty()).then(|| noised::evaluate(&on, chain));
     let noised = noised.transpose()?;
-    let drawn = drawn.map(|asked| asked.evaluate(&on)).transpose()?;
     let answer = Answer { noised, drawn };
     print(&if args.json { answer.json(&on) } else { answer.text(&on) })?;
     Ok(ExitCode::SUCCESS)
