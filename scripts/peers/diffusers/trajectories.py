@@ -81,14 +81,6 @@ def train(program, folder, name, case, trial, steps):
     return next((folder / "runs" / name).glob("*/seed-0"))
 
 
-class Wide(torch.Tensor):
-    """64 bits that a scheduler may not round to 32. On the sigma scale it subtracts numbers as large as the first sigma,
-    20,000 under a cosine, and would be off by more than what is compared here; ours never has them."""
-
-    def to(self, *arguments, **named):
-        return self if arguments == (torch.float32,) else super().to(*arguments, **named)
-
-
 class Peer:
     """A run's network in diffusers."""
 
@@ -118,10 +110,7 @@ class Peer:
             *of(settings, "clip_sample_range", "set_alpha_to_one"),
         )
         with torch.no_grad():
-            if settings["sampler"] not in ("euler", "heun"):
-                return walk(case, first, lambda x, t: self.network(x, t).sample, self.fresh_noise)
-            ask = lambda x, t: self.network(x.as_subclass(torch.Tensor).float(), t).sample.double()
-            return walk(case, first.double().as_subclass(Wide), ask, None).as_subclass(torch.Tensor).float()
+            return walk(case, first, lambda x, t: self.network(x, t).sample, self.fresh_noise)
 
     def first_noise(self, images):
         return torch.randn((images, *self.shape), generator=torch.Generator().manual_seed(11))
