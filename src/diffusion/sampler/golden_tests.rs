@@ -69,8 +69,8 @@ impl Line<'_> {
 struct Ends {
     ours: [f64; 4],
     theirs: [f64; 4],
-    /// What 32 bits leave open in an element where diffusers subtracts numbers as large as its first σ, which under a
-    /// cosine is in the ten thousands.
+    /// What 32 bits leave open in an element of a chain on the sigma scale, whose first numbers are as large as σ: under
+    /// a cosine, in the ten thousands.
     rounding: f64,
 }
 
