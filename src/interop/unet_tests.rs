@@ -97,7 +97,8 @@ fn every_field_comes_back_as_it_was() {
         |model| model.mid_attention = false,
         |model| (model.downsample_padding, model.freq_shift, model.flip_sin_to_cos) = (0, 1.0, false),
         |model| {
-            (model.base_channels, model.channel_multipliers, model.time_embed_dim) = (16, vec![2, 3, 6], 128)
+            (model.base_channels, model.channel_multipliers) = (16, vec![2, 3, 6]);
+            model.attention_head_dim = Some(16);
         },
     ];
     for change in variations {

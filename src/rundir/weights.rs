@@ -116,7 +116,7 @@ impl WeightsError {
             }
             WeightsError::Misfit { .. } => {
                 "the keys of [model], data.image_size and data.in_channels must be those the weights were trained \
-                 with, and the numbers 32-bit floats"
+                 with, and the numbers 32-bit floats; `ablate import` takes 16 bits and early names of tensors"
             }
             WeightsError::Changed { .. } => {
                 "restore the file that was meant; or run the experiment again, without \

@@ -146,11 +146,30 @@ fn folders_that_diffusers_wrote_answer_as_diffusers_does() {
         let config = read_run_config(&place.path("run/config.toml")).unwrap();
         let answers = fixtures().join(format!("{name}.safetensors"));
         let found = output(&config, &place.path("run/checkpoints/step-00000000/ema.safetensors"), &answers);
-        let (_, wanted) = tensor(&answers, "output");
-        let scale = wanted.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-        let worst = found.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(worst <= 2e-5 * scale, "{name}: {worst} of {scale}");
+        assert_close(name, &found, &tensor(&answers, "output").1, 2e-5);
+        assert_close(name, &drawn(&place, &answers), &tensor(&answers, "samples").1, 1e-4);
     }
+}
+
+/// Largest difference, as a share of the largest value.
+#[track_caller]
+fn assert_close(what: &str, found: &[f32], wanted: &[f32], tolerance: f32) {
+    assert_eq!(found.len(), wanted.len(), "{what}");
+    let scale = wanted.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    let worst = found.iter().zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst <= tolerance * scale, "{what}: {worst} of {scale}");
+}
+
+/// What the imported run draws from the recorded noise, with its own settings of DDIM.
+fn drawn(place: &Workplace, answers: &Path) -> Vec<f32> {
+    let (shape, noise) = tensor(answers, "noise");
+    let bytes: Vec<u8> = noise.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let view = TensorView::new(safetensors::Dtype::F32, shape, &bytes).unwrap();
+    place.write("noise.safetensors", safetensors::serialize([("samples", view)], None).unwrap());
+    let how = ["--sampler", "ddim", "--steps", "5", "--initial-noise", "noise.safetensors"];
+    let to = ["--save-tensor", "drawn.safetensors", "--quiet"];
+    place.ablate(&[&["sample", "run"], &how[..], &to].concat()).exits(0);
+    tensor(&place.path("drawn.safetensors"), "samples").1
 }
 
 /// The network's output for the recorded inputs.
@@ -289,7 +308,7 @@ fn weights_of_another_network_or_damaged_ones_make_no_run() {
     fs::write(&config, wider.to_string()).unwrap();
     let text = import(&place, "out", "run").exits(2).stderr;
     assert!(
-        text.contains("lacks tensors of the network: down_blocks.1.resnets.0.conv_shortcut.bias"),
+        text.contains("lacks tensors of the network: down_blocks.1.resnets.0.conv_shortcut.weight"),
         "{text}"
     );
     assert!(text.contains("has tensors of another shape: "), "{text}");
