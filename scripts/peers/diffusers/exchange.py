@@ -1,14 +1,14 @@
-"""Networks of random configurations on their way to us and back: 20 of diffusers, saved as pipelines for `ablate import`,
-and 20 of ours, trained by `ablate run` and loaded from what `ablate export` wrote. For each a file holds what PyTorch
-makes of random inputs at random timesteps, and for five each way the gradients of all parameters; a test of ours holds
-our network to them.
+"""Networks of random configurations on their way to us and back: 20 of diffusers, saved as pipelines for
+`ablate import`, and 20 of ours, trained by `ablate run` and loaded from what `ablate export` wrote. For each a file
+holds what PyTorch makes of random inputs at random timesteps, and for five each way the gradients of all parameters; a
+test of ours holds our network to them.
 
 usage: exchange.py FOLDER PROGRAM
        exchange.py --write FOLDER
 
 A file has the inputs `x` and `t`, the `output`, and with gradients a random `cotangent`, the gradients of
-sum(output * cotangent) as `grad/NAME` and `grad_x`. A pipeline lies in it as `pipeline/PATH`, the bytes of its files; of
-a run of ours the texts `run` and `weights` say where it is and which of its weights were exported. --write keeps two
+sum(output * cotangent) as `grad/NAME` and `grad_x`. A pipeline lies in it as `pipeline/PATH`, the bytes of its files;
+of a run of ours the texts `run` and `weights` say where it is and which of its weights were exported. --write keeps two
 pipelines for a test that has no Python.
 """
 
