@@ -5,6 +5,8 @@
 use tch::{Kind, Tensor};
 use thiserror::Error;
 
+use super::native;
+
 /// Rows that are widened to 64 bits at a time.
 const CHUNK: usize = 4096;
 
@@ -59,14 +61,11 @@ pub(crate) fn root(symmetric: &[f64], width: usize) -> Result<Vec<f64>, LinalgEr
 
 /// The sum of the singular values of `left·rightᵀ`; the two may have different numbers of rows.
 pub(crate) fn nuclear_norm(left: &[f64], right: &[f64], width: usize) -> Result<f64, LinalgError> {
-    let failed = |error: tch::TchError| LinalgError {
-        action: "find the singular values of a product of covariances",
-        reason: error.to_string(),
-    };
     let shaped = |values: &[f64]| Tensor::from_slice(values).view([-1, width as i64]);
     let product = shaped(left).matmul(&shaped(right).transpose(0, 1));
-    let norm = product.f_nuclear_norm(false).map_err(failed)?;
-    Ok(norm.double_value(&[]))
+    let action = "find the singular values of a product of covariances";
+    let values = native::singular_values(&product).map_err(|reason| LinalgError { action, reason })?;
+    Ok(values.sum(Kind::Double).double_value(&[]))
 }
 
 fn matrix(values: &[f32], width: usize) -> Tensor {

@@ -60,6 +60,11 @@ char *ablate_group_norm_backward(at::Tensor **out, const at::Tensor *grad, const
   });
 }
 
+// Singular values of a matrix, falling.
+char *ablate_singular_values(at::Tensor **out, const at::Tensor *matrix) {
+  return guarded([&] { put(out, 0, at::linalg_svdvals(*matrix)); });
+}
+
 // Products of 32-bit floats keep 32 bits, whatever the environment says.
 char *ablate_forbid_tf32() {
   return guarded([] {

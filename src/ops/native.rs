@@ -27,6 +27,7 @@ unsafe extern "C" {
         groups: i64,
         wanted: *const bool,
     ) -> *mut c_char;
+    fn ablate_singular_values(out: *mut *mut Raw, matrix: *const Raw) -> *mut c_char;
     fn ablate_forbid_tf32() -> *mut c_char;
     fn ablate_set_deterministic(on: bool) -> *mut c_char;
     fn free(pointer: *mut c_char);
@@ -83,6 +84,17 @@ pub(super) fn group_norm_backward(
             )
         }
     })
+}
+
+/// Singular values of a matrix, falling; an error is libtorch's own text.
+pub(super) fn singular_values(matrix: &Tensor) -> Result<Tensor, String> {
+    let mut out = std::ptr::null_mut();
+    // SAFETY: the matrix lives through the call; `out` is a place for one pointer.
+    match complaint(unsafe { ablate_singular_values(&raw mut out, matrix.as_ptr()) }) {
+        Some(text) => Err(text),
+        // SAFETY: without a complaint this is a new at::Tensor that nobody else owns.
+        None => Ok(unsafe { Tensor::from_ptr(out) }),
+    }
 }
 
 /// Keeps 32-bit products of a GPU 32 bits wide.
