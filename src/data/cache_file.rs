@@ -160,15 +160,7 @@ pub(super) struct Draft {
 impl Draft {
     /// Begins the file that will be `folder`/`name`.
     pub(super) fn create(folder: &Path, name: &str, kind: Kind) -> io::Result<Self> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(name).suffix(TEMPORARY_SUFFIX);
-        #[cfg(unix)]
-        {
-            // Readable by everyone who shares the folder, as far as the umask allows.
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(fs::Permissions::from_mode(0o644));
-        }
-        let mut out = BufWriter::with_capacity(1 << 20, builder.tempfile_in(folder)?);
+        let mut out = BufWriter::with_capacity(1 << 20, temporary(folder, name, TEMPORARY_SUFFIX)?);
         out.write_all(&[0; HEADER_BYTES])?;
         Ok(Self { out, kind, path: folder.join(name), folder: folder.to_owned() })
     }
@@ -187,7 +179,25 @@ impl Draft {
         file.seek(SeekFrom::Start(0))?;
         file.write_all(&header(self.kind, index.extent, &tail))?;
         file.sync_all()?;
-        temporary.persist(&self.path).map_err(|error| error.error)?;
-        File::open(&self.folder)?.sync_all()
+        put_in_place(temporary, &self.folder, &self.path)
     }
+}
+
+/// A file in the making, beside what it will be.
+pub(super) fn temporary(folder: &Path, prefix: &str, suffix: &str) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix).suffix(suffix);
+    #[cfg(unix)]
+    {
+        // Readable by everyone who shares the folder, as far as the umask allows.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o644));
+    }
+    builder.tempfile_in(folder)
+}
+
+/// Gives a file that was synced its name, for good.
+pub(super) fn put_in_place(temporary: NamedTempFile, folder: &Path, path: &Path) -> io::Result<()> {
+    temporary.persist(path).map_err(|error| error.error)?;
+    File::open(folder)?.sync_all()
 }

@@ -11,12 +11,11 @@
 //! under a temporary name, synced and renamed. The folder is taken as it is found: a worker makes none. No more than 16
 //! of these files are kept, the ones that were written last.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::cache_file::TEMPORARY_SUFFIX;
+use super::cache_file::{TEMPORARY_SUFFIX, put_in_place, temporary};
 use super::cache_folder::remove_stale;
 use super::room::{Room, human};
 use crate::guard;
@@ -122,19 +121,11 @@ impl FeatureCache {
 
     fn store(&self, values: &[f32], width: usize) -> io::Result<()> {
         let body: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let suffix = format!(".bin{TEMPORARY_SUFFIX}");
-        // Readable by everyone who shares the folder, as far as the umask allows.
-        let mode = fs::Permissions::from_mode(0o644);
-        let mut temporary = tempfile::Builder::new()
-            .prefix(FAMILY)
-            .suffix(&suffix)
-            .permissions(mode)
-            .tempfile_in(&self.folder)?;
+        let mut temporary = temporary(&self.folder, FAMILY, &format!(".bin{TEMPORARY_SUFFIX}"))?;
         temporary.write_all(&self.header(width as u64, &body))?;
         temporary.write_all(&body)?;
         temporary.as_file().sync_all()?;
-        temporary.persist(self.path()).map_err(|error| error.error)?;
-        File::open(&self.folder)?.sync_all()
+        put_in_place(temporary, &self.folder, &self.path())
     }
 
     fn header(&self, width: u64, body: &[u8]) -> [u8; HEADER_BYTES] {
@@ -241,7 +232,7 @@ mod tests {
             let kept = cache(&folder, &k.to_string());
             kept.write(&VALUES, 2).unwrap();
             let age = std::time::Duration::from_secs(1000 - k as u64);
-            File::open(kept.path()).unwrap().set_modified(std::time::SystemTime::now() - age).unwrap();
+            fs::File::open(kept.path()).unwrap().set_modified(std::time::SystemTime::now() - age).unwrap();
         }
         let found: Vec<bool> =
             (0..MOST_FILES + 3).map(|k| cache(&folder, &k.to_string()).read().unwrap().is_some()).collect();

@@ -104,16 +104,17 @@ impl Fields {
         self.taken(key, default, "it is no list of words", list)
     }
 
-    /// Takes one of the words of a table and gives what stands beside it; the first is what an absent one means.
-    pub(super) fn choice<X: Copy>(&mut self, key: &str, words: &[(&str, X)], reason: &str) -> X {
+    /// Takes one of the words of a table and gives what stands beside it.
+    pub(super) fn choice<X: Copy>(&mut self, key: &str, default: X, words: &[(&str, X)], reason: &str) -> X {
         let find = |value: &Value| words.iter().find(|(word, _)| value.as_str() == Some(word));
-        self.taken(key, words[0].1, reason, |value| find(value).map(|(_, meaning)| *meaning))
+        self.taken(key, default, reason, |value| find(value).map(|(_, meaning)| *meaning))
     }
 
-    /// Takes a field that must have a value: one of `fine`, of which the first is what an absent one means.
-    pub(super) fn only(&mut self, key: &str, fine: &[Value], reason: &str) {
+    /// Takes a field that must have a value: one of `fine`, as JSON writes them.
+    pub(super) fn only(&mut self, key: &str, fine: &[&str], reason: &str) {
+        let is = |value: &Value, fine: &str| serde_json::from_str(fine).is_ok_and(|fine| equal(&fine, value));
         if let Some(value) = self.take(key)
-            && !fine.iter().any(|fine| equal(fine, &value))
+            && !fine.iter().any(|fine| is(&value, fine))
         {
             self.refuse(key, &value, reason);
         }
@@ -182,6 +183,11 @@ fn whole(value: &Value) -> Option<u64> {
     value.as_u64().filter(|whole| *whole <= i64::MAX as u64)
 }
 
+/// As TOML has it; larger ones were refused.
+pub(super) fn integer(value: u64) -> toml::Value {
+    toml::Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
 /// A value as it is written, cut where it is long.
 pub(super) fn shown(value: &Value) -> String {
     let text = match value {
@@ -211,8 +217,8 @@ mod tests {
     fn every_field_that_is_wrong_or_unknown_is_named_with_its_value_and_file() {
         let mut found = fields(json!({"_about": 1, "a": -1, "b": "x", "c": 1.0, "d": {"e": []}, "f": 1}));
         assert_eq!((found.whole("a", 7), found.bool("b", true), found.whole("none", 3)), (7, true, 3));
-        found.only("c", &[json!(1)], "never");
-        found.only("f", &[json!(2)], "it must be 2");
+        found.only("c", &["1"], "never");
+        found.only("f", &["2"], "it must be 2");
         let text: Vec<String> = found.end("it is unknown").iter().map(ToString::to_string).collect();
         assert_eq!(
             text,

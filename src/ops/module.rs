@@ -7,7 +7,7 @@ use std::ffi::{CString, c_char};
 
 use tch::Tensor;
 
-use super::native::complaint;
+use super::native::{self, complaint};
 
 /// A `torch::jit::Module`.
 #[repr(C)]
@@ -49,14 +49,8 @@ impl Module {
 
     /// `forward(images)`, asked for features where it has an argument of that name.
     pub(super) fn features(&self, images: &Tensor) -> Result<Tensor, String> {
-        let mut out = std::ptr::null_mut();
-        // SAFETY: the module and the tensor live through the call; `out` is a place for one pointer.
-        let message = unsafe { ablate_module_features(&raw mut out, self.raw, images.as_ptr()) };
-        match complaint(message) {
-            Some(text) => Err(text),
-            // SAFETY: without a complaint this is a new at::Tensor that nobody else owns.
-            None => Ok(unsafe { Tensor::from_ptr(out) }),
-        }
+        // SAFETY: the module and the tensor live through the call, which gives one tensor.
+        native::one(|out| unsafe { ablate_module_features(out, self.raw, images.as_ptr()) })
     }
 }
 

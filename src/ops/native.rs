@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_char};
 use tch::Tensor;
 
 /// tch's C_tensor: an `at::Tensor`.
-type Raw = torch_sys::C_tensor;
+pub(super) type Raw = torch_sys::C_tensor;
 
 unsafe extern "C" {
     fn ablate_conv2d_backward(
@@ -88,13 +88,8 @@ pub(super) fn group_norm_backward(
 
 /// Singular values of a matrix, falling; an error is libtorch's own text.
 pub(super) fn singular_values(matrix: &Tensor) -> Result<Tensor, String> {
-    let mut out = std::ptr::null_mut();
-    // SAFETY: the matrix lives through the call; `out` is a place for one pointer.
-    match complaint(unsafe { ablate_singular_values(&raw mut out, matrix.as_ptr()) }) {
-        Some(text) => Err(text),
-        // SAFETY: without a complaint this is a new at::Tensor that nobody else owns.
-        None => Ok(unsafe { Tensor::from_ptr(out) }),
-    }
+    // SAFETY: the matrix lives through the call, which gives one tensor.
+    one(|out| unsafe { ablate_singular_values(out, matrix.as_ptr()) })
 }
 
 /// Keeps 32-bit products of a GPU 32 bits wide.
@@ -115,6 +110,16 @@ fn collect(call: impl FnOnce(*mut *mut Raw) -> *mut c_char) -> Gradients {
     check(call(out.as_mut_ptr()));
     // SAFETY: a pointer that is not null is a new at::Tensor that nobody else owns.
     out.map(|raw| (!raw.is_null()).then(|| unsafe { Tensor::from_ptr(raw) }))
+}
+
+/// Runs a call that fills one place and takes the tensor over; or what it complains of.
+pub(super) fn one(call: impl FnOnce(*mut *mut Raw) -> *mut c_char) -> Result<Tensor, String> {
+    let mut out = std::ptr::null_mut();
+    match complaint(call(&raw mut out)) {
+        Some(text) => Err(text),
+        // SAFETY: without a complaint this is a new at::Tensor that nobody else owns.
+        None => Ok(unsafe { Tensor::from_ptr(out) }),
+    }
 }
 
 /// Panics with libtorch's complaint, as tch does, unless there is none.

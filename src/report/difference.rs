@@ -86,10 +86,9 @@ impl<'a> Pair<'a> {
 
 /// One pair for each seed that both rows have a value for, by rising seed.
 pub(crate) fn pairs<'a>(row: &'a Row, other: &'a Row) -> Vec<Pair<'a>> {
-    let mut seeds: Vec<u64> = row.seeds.iter().map(|seed| seed.seed).collect();
-    seeds.sort_unstable();
     let runs = |row: &'a Row, seed: u64| row.runs().iter().filter(move |run| run.seed == seed);
-    seeds.into_iter().filter_map(|seed| Pair::of(seed, [row, other].map(|row| runs(row, seed)))).collect()
+    let pair = |seed: &Seed| Pair::of(seed.seed, [row, other].map(|row| runs(row, seed.seed)));
+    row.seeds.iter().filter_map(pair).collect()
 }
 
 /// Adjusts the contrasts that are shown together.
@@ -103,10 +102,7 @@ pub(crate) fn adjust<'a>(contrasts: impl IntoIterator<Item = &'a mut Difference>
 
 /// `row` minus `other` on each seed that both have a value for, by rising seed.
 pub(crate) fn paired(row: &Row, other: &Row) -> Vec<f64> {
-    let valued = |seed: &Seed| Some((seed.seed, seed.value()?));
-    let others: BTreeMap<u64, f64> = other.seeds.iter().filter_map(valued).collect();
-    let pairs = row.seeds.iter().filter_map(valued);
-    pairs.filter_map(|(seed, value)| Some(value - others.get(&seed)?)).collect()
+    pairs(row, other).iter().map(Pair::difference).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! noise, so a difference is taken image by image first: its error is far smaller than those of its parts.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rayon::prelude::*;
 
@@ -96,7 +96,7 @@ fn standard_error(images: &[Image]) -> Option<f64> {
 
 /// The images of one step, by rising identity; `None` where the file does not have them whole.
 fn read(shares: &Shares, step: u64) -> Option<Vec<Image>> {
-    let bytes = series::read_whole(Path::new(&shares.path)).ok()??;
+    let bytes = series::read_whole(&shares.path).ok()??;
     let text = std::str::from_utf8(&bytes).ok()?;
     let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
     let header: Vec<&str> = lines.next()?.split(',').collect();

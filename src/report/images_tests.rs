@@ -1,6 +1,7 @@
 //! The standard error over images, by closed forms, and what is not believed.
 
 use std::fs;
+use std::path::Path;
 
 use super::*;
 use crate::report::fixture::row;

@@ -3,11 +3,12 @@
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use crate::cli::output::{note, say};
 use crate::data::fetch::{Event, Observer, size};
 use crate::guard::printable;
+use crate::launch::progress::style;
 
 /// Between lines about one transfer.
 const EVERY: Duration = Duration::from_secs(10);
@@ -88,7 +89,7 @@ impl Progress {
             Event::Begins { at, bytes, .. } => {
                 bar.finish_and_clear();
                 *bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr_with_hz(10))
-                    .with_style(style())
+                    .with_style(style("{prefix} {bar:12} {wide_msg}"))
                     .with_prefix(transfer.file.clone())
                     .with_message(format!("{} of {}", size(at), size(bytes)))
                     .with_position(at);
@@ -142,13 +143,6 @@ fn duration(seconds: f64) -> String {
         seconds if seconds < 7200.0 => format!("{} min", (seconds / 60.0).ceil()),
         seconds => format!("{} h", (seconds / 3600.0).ceil()),
     }
-}
-
-fn style() -> ProgressStyle {
-    // A constant; if it did not parse, indicatif's own style would do.
-    ProgressStyle::with_template("{prefix} {bar:12} {wide_msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("━╸─")
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use crate::cli::output::say;
-use crate::launch::progress::duration;
+use crate::launch::progress::{duration, style};
 
 /// Between lines.
 const EVERY: Duration = Duration::from_secs(10);
@@ -39,7 +39,8 @@ impl Progress {
             (false, false) => Form::Lines,
             (false, true) => {
                 let target = ProgressDrawTarget::stderr_with_hz(10);
-                let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style());
+                let bar = ProgressBar::with_draw_target(Some(total), target)
+                    .with_style(style("{prefix} {bar:30} {percent:>3}%  {wide_msg}"));
                 bar.set_prefix(what.clone());
                 Form::Bar(bar)
             }
@@ -81,13 +82,6 @@ impl Drop for Progress {
             bar.finish_and_clear();
         }
     }
-}
-
-fn style() -> ProgressStyle {
-    // A constant; if it did not parse, indicatif's own style would do.
-    ProgressStyle::with_template("{prefix} {bar:30} {percent:>3}%  {wide_msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("━╸─")
 }
 
 #[cfg(test)]

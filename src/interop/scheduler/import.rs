@@ -9,7 +9,7 @@ use super::betas::recognise;
 use super::class::{CLASSES, Class, OF_OTHERS};
 use super::{CLASS, PREDICTIONS, SCHEDULES, SPACINGS, VARIANCES, word};
 use crate::config::{NoiseSchedule, PredictionType, Problem, Sampler, TimestepSpacing, Variance};
-use crate::interop::fields::Fields;
+use crate::interop::fields::{Fields, integer};
 
 /// Why any other field is refused.
 const UNKNOWN: &str =
@@ -30,10 +30,9 @@ pub(in crate::interop) type Found = (Keys, Keys, Vec<Problem>);
 pub(in crate::interop) fn import(mut fields: Fields, class: Option<&str>) -> Found {
     let Some(class) = find_class(&mut fields, class) else { return (vec![], vec![], fields.end_of_known()) };
     for (key, fine, reason) in class.fixed {
-        let fine: Vec<Value> = fine.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
-        fields.only(key, &fine, reason);
+        fields.only(key, fine, reason);
     }
-    fields.only("predict_epsilon", &[json!(true)], "prediction_type says what the network predicts");
+    fields.only("predict_epsilon", &["true"], "prediction_type says what the network predicts");
     let timesteps = fields.whole("num_train_timesteps", 1000);
     let diffusion = chain(&mut fields, class, timesteps);
     let sampling = walk(&mut fields, class, timesteps);
@@ -62,11 +61,12 @@ fn find_class(fields: &mut Fields, class: Option<&str>) -> Option<&'static Class
 
 /// `[diffusion]`.
 fn chain(fields: &mut Fields, class: &Class, timesteps: u64) -> Keys {
-    let shape = fields.choice("beta_schedule", &SCHEDULES, "it is none of the noise schedules here");
+    let reason = "it is none of the noise schedules here";
+    let shape = fields.choice("beta_schedule", NoiseSchedule::Linear, &SCHEDULES, reason);
     let ends = (fields.number("beta_start", class.betas.0), fields.number("beta_end", class.betas.1));
     let (shape, ends) = trained_betas(fields, timesteps, (shape, ends)).unwrap_or((shape, ends));
     let reason = "a network here predicts epsilon, sample or v_prediction";
-    let prediction = fields.choice("prediction_type", &PREDICTIONS, reason);
+    let prediction = fields.choice("prediction_type", PredictionType::Epsilon, &PREDICTIONS, reason);
     let ends_in_noise = class.rescales && fields.bool("rescale_betas_zero_snr", false);
     vec![
         ("diffusion.timesteps", integer(timesteps)),
@@ -108,16 +108,8 @@ fn trained_betas(fields: &mut Fields, timesteps: u64, said: Betas) -> Option<Bet
 
 /// `[sampling]`.
 fn walk(fields: &mut Fields, class: &Class, timesteps: u64) -> Keys {
-    let spacing = match fields.take("timestep_spacing") {
-        None => class.spacing,
-        Some(value) => {
-            let found = SPACINGS.iter().find(|(word, _)| value.as_str() == Some(word));
-            if found.is_none() {
-                fields.refuse("timestep_spacing", &value, "it is none of leading, linspace and trailing");
-            }
-            found.map_or(class.spacing, |(_, spacing)| *spacing)
-        }
-    };
+    let reason = "it is none of leading, linspace and trailing";
+    let spacing = fields.choice("timestep_spacing", class.spacing, &SPACINGS, reason);
     let offset = fields.whole("steps_offset", 0);
     let mut keys: Keys = vec![
         ("sampling.sampler", class.sampler.name().into()),
@@ -137,7 +129,7 @@ fn walk(fields: &mut Fields, class: &Class, timesteps: u64) -> Keys {
     match class.sampler {
         Sampler::Ddpm => {
             let reason = "the variance here is fixed_small or fixed_large";
-            let variance = fields.choice("variance_type", &VARIANCES, reason);
+            let variance = fields.choice("variance_type", Variance::FixedSmall, &VARIANCES, reason);
             keys.push(("sampling.variance", word::<Variance>(&VARIANCES, &variance).into()));
         }
         Sampler::Ddim => {
@@ -159,8 +151,4 @@ fn steps(sampler: Sampler, timesteps: u64, spacing: TimestepSpacing, offset: u64
         inside && !(solver && *n == timesteps)
     };
     (1..=most.min(timesteps).max(1)).rev().find(fits).unwrap_or(1)
-}
-
-fn integer(value: u64) -> toml::Value {
-    toml::Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{DOWN, DOWN_ATTENTION, UP, UP_ATTENTION};
 use crate::config::Problem;
-use crate::interop::fields::Fields;
+use crate::interop::fields::{Fields, integer};
 
 /// Fields with a single value for which our network is the same: values, and why others are refused.
 const FIXED: [(&str, &[&str], &str); 12] = [
@@ -83,11 +83,10 @@ pub(in crate::interop) fn import(mut fields: Fields) -> (Vec<(&'static str, toml
 
 fn fixed(fields: &mut Fields) {
     for (key, fine, reason) in FIXED {
-        let fine: Vec<Value> = fine.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
         if fine.is_empty() {
             fields.take(key);
         } else {
-            fields.only(key, &fine, reason);
+            fields.only(key, fine, reason);
         }
     }
 }
@@ -225,9 +224,4 @@ fn common(channels: &[u64]) -> u64 {
         if b == 0 { a } else { gcd(b, a % b) }
     }
     channels.iter().copied().fold(0, gcd).max(1)
-}
-
-/// As TOML has it; larger ones were refused.
-fn integer(value: u64) -> toml::Value {
-    toml::Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }

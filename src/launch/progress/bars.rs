@@ -104,8 +104,8 @@ impl Drop for Bars {
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
-    // The templates are the two constants above; one that does not parse falls back to indicatif's own.
+/// How a bar looks. Templates are constants; one that does not parse falls back to indicatif's own.
+pub(crate) fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─")

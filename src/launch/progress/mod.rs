@@ -12,6 +12,8 @@ use std::io::IsTerminal;
 use super::{End, Ended, Job};
 use crate::rundir::Status;
 
+pub(crate) use bars::style;
+
 use bars::Bars;
 use lines::Lines;
 
