@@ -86,8 +86,6 @@ fn connect_libtorch() {
 /// Compiles what libtorch has and tch does not bind, with the flags that torch-sys uses.
 #[cfg(feature = "torch")]
 fn compile_native(home: &Path) {
-    println!("cargo::rerun-if-changed=src/ops/native.cpp");
-    println!("cargo::rerun-if-changed=src/ops/module.cpp");
     println!("cargo::rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     let include = home.join("include");
     let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());

@@ -81,14 +81,9 @@ fn fill(
     for (place, label) in config.ema.labels().iter().enumerate() {
         stored.write(found, &path(&weights::average(place, label)))?;
     }
-    let mut moments: Vec<(String, Vec<usize>)> = ["first.", "second."]
-        .iter()
-        .flat_map(|moment| {
-            network.iter().map(move |(name, shape)| (format!("{moment}{name}"), shape.clone()))
-        })
-        .collect();
+    let mut moments = weights::moments(network);
     moments.sort();
-    tensors::write_zeros(&moments, &path("optimizer"))?;
+    tensors::write_zeros(&moments, &path(weights::OPTIMIZER))?;
     Ok(files::create(&Disk, &folder.join("progress.json"), PROGRESS.as_bytes())?)
 }
 

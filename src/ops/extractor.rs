@@ -83,6 +83,16 @@ pub enum ExtractorError {
         /// How many images it was given.
         images: usize,
     },
+    /// Not every image gets as many features.
+    #[error("{} gives {now} features for an image where it gave {before} before", path.display())]
+    Uneven {
+        /// The file.
+        path: PathBuf,
+        /// How many it gave first.
+        before: usize,
+        /// How many it gave then.
+        now: usize,
+    },
     /// A feature is no number.
     #[error("{} gives features that are not finite", path.display())]
     NotFinite {
@@ -140,6 +150,11 @@ impl Extractor {
     /// Hash of the file.
     pub(crate) fn blake3(&self) -> &str {
         &self.blake3
+    }
+
+    /// The error that features of another width are.
+    pub(crate) fn uneven(&self, before: usize, now: usize) -> ExtractorError {
+        ExtractorError::Uneven { path: self.path.clone(), before, now }
     }
 
     /// Features of images, row after row, and the length of a row (host–device sync).

@@ -5,27 +5,17 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
 
-#include <cstring>
-#include <exception>
 #include <sstream>
 #include <string>
+
+#include "guarded.h"
+
+using ablate::guarded;
 
 namespace {
 
 // What published extractors call the switch from class scores to features.
 constexpr const char *kReturnFeatures = "return_features";
-
-template <typename Body>
-char *guarded(Body body) {
-  try {
-    body();
-    return nullptr;
-  } catch (const c10::Error &error) {
-    return strdup(error.what_without_backtrace());
-  } catch (const std::exception &error) {
-    return strdup(error.what());
-  }
-}
 
 }  // namespace
 

@@ -7,20 +7,12 @@
 #include <c10/util/Exception.h>
 
 #include <array>
-#include <cstring>
-#include <exception>
+
+#include "guarded.h"
+
+using ablate::guarded;
 
 namespace {
-
-template <typename Body>
-char *guarded(Body body) {
-  try {
-    body();
-    return nullptr;
-  } catch (const std::exception &error) {
-    return strdup(error.what());
-  }
-}
 
 void put(at::Tensor **out, int index, at::Tensor tensor) {
   out[index] = tensor.defined() ? new at::Tensor(std::move(tensor)) : nullptr;

@@ -19,6 +19,11 @@ pub const RAW: &str = "model";
 /// Stem of a checkpoint's file of the first average.
 const FIRST_AVERAGE: &str = "ema";
 
+/// Stem of a checkpoint's file of the optimizer.
+pub const OPTIMIZER: &str = "optimizer";
+/// What the names of the optimizer's tensors begin with: the two moments of each parameter.
+pub const MOMENTS: [&str; 2] = ["first.", "second."];
+
 /// Where an export of diffusers keeps the network.
 const EXPORTED: [&str; 2] =
     ["unet/diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.safetensors"];
@@ -27,6 +32,12 @@ const EXPORTED: [&str; 2] =
 /// that does not depend on its setting.
 pub fn average(place: usize, label: &str) -> String {
     if place == 0 { FIRST_AVERAGE.to_owned() } else { label.to_owned() }
+}
+
+/// Names and shapes of the optimizer's tensors, from those of the network.
+pub fn moments(network: &[(String, Vec<usize>)]) -> Vec<(String, Vec<usize>)> {
+    let of = |(name, shape): &(String, Vec<usize>), moment| (format!("{moment}{name}"), shape.clone());
+    MOMENTS.iter().flat_map(|moment| network.iter().map(move |tensor| of(tensor, moment))).collect()
 }
 
 /// Weights that cannot be started from.

@@ -69,13 +69,14 @@ impl State {
     pub(super) fn save(&self, config: &Config, folder: &Path) -> Result<(), Error> {
         let names = parameter_names(&self.network);
         let path = |stem: &str| folder.join(format!("{stem}.safetensors"));
-        let mut moments = on_host(&names, "first.", &self.optimizer.first);
-        moments.extend(on_host(&names, "second.", &self.optimizer.second));
+        let [first, second] = weights::MOMENTS;
+        let mut moments = on_host(&names, first, &self.optimizer.first);
+        moments.extend(on_host(&names, second, &self.optimizer.second));
         tensors::write(&path(weights::RAW), &named_tensors(&self.network))?;
         for (average, stem) in self.averages.iter().zip(average_stems(config)) {
             tensors::write(&path(&stem), &on_host(&names, "", average))?;
         }
-        tensors::write(&path("optimizer"), &moments)?;
+        tensors::write(&path(weights::OPTIMIZER), &moments)?;
         let progress = Progress {
             step: self.step,
             optimizer_updates: self.optimizer.updates,
@@ -103,12 +104,9 @@ impl State {
             std::fs::read_to_string(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
         let progress: Progress =
             serde_json::from_str(&text).map_err(|source| Error::Progress { path, source })?;
+        let [first, second] = weights::MOMENTS.map(|moment| read(weights::OPTIMIZER, moment));
         Ok(Self {
-            optimizer: Adam {
-                first: read("optimizer", "first.")?,
-                second: read("optimizer", "second.")?,
-                updates: progress.optimizer_updates,
-            },
+            optimizer: Adam { first: first?, second: second?, updates: progress.optimizer_updates },
             averages: average_stems(config).iter().map(|stem| read(stem, "")).collect::<Result<_, _>>()?,
             loss_scale: progress.loss_scale.or_else(|| LossScale::start(config.training.precision)),
             network,

@@ -1,7 +1,8 @@
 //! `ablate export` and `ablate import`: folders of diffusers there and back, and what the program makes of folders that
 //! somebody else wrote.
 //!
-//! `scripts/peers/diffusers/folders.py` wrote tests/data/diffusers/folders with diffusers itself.
+//! `scripts/peers/diffusers/folders.py` wrote tests/data/diffusers/folders with diffusers itself; `ABLATE_PEER_FOLDERS`
+//! names others that it wrote.
 
 use std::convert::Infallible;
 use std::fs;
@@ -138,13 +139,16 @@ fn every_command_takes_an_imported_run_and_training_goes_on_from_it() {
 
 #[test]
 fn folders_that_diffusers_wrote_answer_as_diffusers_does() {
-    for name in ["present", "early"] {
+    let others = std::env::var_os("ABLATE_PEER_FOLDERS").map(PathBuf::from);
+    for (fixtures, name) in
+        others.into_iter().chain([fixtures()]).flat_map(|all| [(all.clone(), "present"), (all, "early")])
+    {
         let place = Workplace::new();
-        let folder = fixtures().join(name);
+        let folder = fixtures.join(name);
         let ran = import(&place, folder.to_str().unwrap(), "run").exits(0);
         assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
         let config = read_run_config(&place.path("run/config.toml")).unwrap();
-        let answers = fixtures().join(format!("{name}.safetensors"));
+        let answers = fixtures.join(format!("{name}.safetensors"));
         let found = output(&config, &place.path("run/checkpoints/step-00000000/ema.safetensors"), &answers);
         assert_close(name, &found, &tensor(&answers, "output").1, 2e-5);
         assert_close(name, &drawn(&place, &answers), &tensor(&answers, "samples").1, 1e-4);

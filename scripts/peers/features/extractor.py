@@ -1,10 +1,12 @@
-"""Writes a tiny feature extractor as TorchScript, with the conventions of the published ones: 8-bit images
-[N, 3, H, W], class scores unless `return_features` is set, and then features [N, D, 1, 1].
+"""Writes two tiny feature extractors as TorchScript: extractor.pt has the conventions of the published ones (8-bit
+images [N, 3, H, W], class scores unless `return_features` is set, and then features [N, D, 1, 1]); uneven.pt gives each
+image more features the more images it is asked about.
 
-usage: extractor.py FILE.pt
+usage: extractor.py FOLDER
 """
 
 import io
+import pathlib
 import sys
 import zipfile
 
@@ -30,10 +32,17 @@ class Extractor(torch.nn.Module):
         return torch.softmax(features, dim=1)[:, :10]
 
 
-def write(path):
+class Uneven(torch.nn.Module):
+    """Three features for each image of the batch."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.to(torch.float32).mean(dim=[2, 3]).repeat(1, images.size(0))
+
+
+def write(module, path):
     """Without the records of where the source was on this machine."""
     saved = io.BytesIO()
-    torch.jit.save(torch.jit.script(Extractor().eval()), saved)
+    torch.jit.save(torch.jit.script(module.eval()), saved)
     with zipfile.ZipFile(saved) as whole, zipfile.ZipFile(path, "w") as kept:
         for entry in whole.infolist():
             if not entry.filename.endswith(".debug_pkl"):
@@ -41,4 +50,6 @@ def write(path):
 
 
 if __name__ == "__main__":
-    write(sys.argv[1])
+    folder = pathlib.Path(sys.argv[1])
+    write(Extractor(), folder / "extractor.pt")
+    write(Uneven(), folder / "uneven.pt")

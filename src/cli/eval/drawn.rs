@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use indicatif::HumanCount;
-
 use super::bar::Bar;
 use super::drawing::Range;
 use super::found::{Evaluated, Found};
@@ -16,7 +14,6 @@ use crate::config::{Config, Sampling};
 use crate::memory::{Room, images_at_a_time};
 use crate::ops::{DeviceName, PixelRange};
 use crate::rundir::{DrawnSettings, EvalSettings, ExtractorSettings, record_drawn};
-use crate::sizing;
 use crate::train::{DrawnRequest, ExtractorFile, Gallery, LEAST_FOR_RECALL, Origin, Wanted};
 
 /// What is asked of drawn images; nothing of it has been looked at on disk.
@@ -116,23 +113,15 @@ impl Asked {
 
     /// Says what is about to be asked of network and extractor.
     fn say_cost(&self, on: &Subject<'_>, gallery: &Gallery<'_>) {
-        let sets = on.weights.len();
-        let evaluations = (self.images * self.settings.evaluations() * sets) as u64;
-        let forward = sizing::forward_flops_per_image(&on.config.model, &on.config.data) as f64;
-        let of_sets = if sets > 1 { format!(" x {sets} sets of weights") } else { String::new() };
-        note(format_args!(
-            "drawing asks the network {} times ({} images x {} evaluations with {}{of_sets}): {:.3} TFLOP",
-            HumanCount(evaluations),
-            self.images,
-            self.settings.evaluations(),
-            self.settings.sampler.name(),
-            forward * evaluations as f64 / 1e12
-        ));
+        let each = self.settings.evaluations();
+        let of = format!("{} images x {each} evaluations with {}", self.images, self.settings.sampler.name());
+        on.say_cost("drawing", (self.images * each) as u64, &of);
         if self.extractor.is_some() {
             note(format_args!(
-                "the extractor is asked about {} drawn images{of_sets}, and about {} real ones unless the cache has \
+                "the extractor is asked about {} drawn images{}, and about {} real ones unless the cache has \
                  their features",
                 self.images,
+                on.of_sets(),
                 gallery.real()
             ));
         }

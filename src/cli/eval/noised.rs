@@ -3,17 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::measured::Measured;
 use super::with_torch::{Subject, failure};
 use crate::cli::chosen::Weights;
 use crate::cli::failure::Failure;
-use crate::cli::output::note;
 use crate::cli::run::storage;
-use crate::config::Config;
 use crate::rundir::{EvalSettings, evals};
-use crate::sizing;
 use crate::train::HeldOut;
 
 /// What was found, and the file that has it.
@@ -28,7 +25,7 @@ pub(super) fn evaluate(on: &Subject<'_>, chain: bool) -> Result<Noised, Failure>
     let held_out = HeldOut::open(on.config, on.execution, on.prepared, on.split).map_err(failure)?;
     let data = on.prepared.data_fingerprint();
     let settings = EvalSettings::in_full(&on.split_name.to_string(), held_out.images(), data);
-    let bar = chain.then(|| cost(on.config, held_out.images(), on.weights.len()));
+    let bar = chain.then(|| cost(on, held_out.images()));
     let mut all = Vec::new();
     for (done, weights) in on.weights.iter().enumerate() {
         all.push(measure(&held_out, on, weights, bar.as_ref().map(|bar| (bar, done as u64)))?);
@@ -42,20 +39,14 @@ pub(super) fn evaluate(on: &Subject<'_>, chain: bool) -> Result<Noised, Failure>
 }
 
 /// Says what the chain's bound costs, and shows how far it is.
-fn cost(config: &Config, images: usize, weights: usize) -> ProgressBar {
-    let evaluations = (config.diffusion.timesteps * images * weights) as u64;
-    let flops = sizing::forward_flops_per_image(&config.model, &config.data) as f64 * evaluations as f64;
-    note(format_args!(
-        "bits_per_dim asks the network {} times ({} timesteps x {images} images{}): {:.3} TFLOP",
-        HumanCount(evaluations),
-        config.diffusion.timesteps,
-        if weights > 1 { format!(" x {weights} sets of weights") } else { String::new() },
-        flops / 1e12
-    ));
+fn cost(on: &Subject<'_>, images: usize) -> ProgressBar {
+    let timesteps = on.config.diffusion.timesteps;
+    let each = (timesteps * images) as u64;
+    on.say_cost("bits_per_dim", each, &format!("{timesteps} timesteps x {images} images"));
     // A constant; if it did not parse, indicatif's own style would do.
     let style = ProgressStyle::with_template("bits_per_dim {bar:30} {percent}% {eta} left")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(evaluations).with_style(style);
+    let bar = ProgressBar::new(each * on.weights.len() as u64).with_style(style);
     bar.enable_steady_tick(Duration::from_millis(500));
     bar
 }

@@ -1,5 +1,7 @@
 //! Evaluates, records the rows in the run's folder and prints them.
 
+use indicatif::HumanCount;
+
 use super::answer::Answer;
 use super::drawn::Asked;
 use super::{Args, Measure, noised};
@@ -11,6 +13,7 @@ use crate::data::{self, DataSet};
 use crate::guard::printable;
 use crate::report::query::Split;
 use crate::rundir::{Checkpoint, RunDir, provenance::Provenance};
+use crate::sizing;
 use crate::train::{self, Execution, Prepared};
 
 /// What is evaluated, on what.
@@ -23,6 +26,26 @@ pub(super) struct Subject<'a> {
     pub(super) execution: &'a Execution,
     pub(super) split_name: Split,
     pub(super) split: &'a data::Split,
+}
+
+impl Subject<'_> {
+    /// Says how often the network is about to be asked, `each` times for each set of weights, and what that costs.
+    pub(super) fn say_cost(&self, what: &str, each: u64, of: &str) {
+        let sets = self.weights.len() as u64;
+        let flops = sizing::forward_flops_per_image(&self.config.model, &self.config.data) as f64;
+        note(format_args!(
+            "{what} asks the network {} times ({of}{}): {:.3} TFLOP",
+            HumanCount(each * sets),
+            self.of_sets(),
+            flops * (each * sets) as f64 / 1e12
+        ));
+    }
+
+    /// A factor in words, where there is more than one set.
+    pub(super) fn of_sets(&self) -> String {
+        let sets = self.weights.len();
+        if sets > 1 { format!(" x {sets} sets of weights") } else { String::new() }
+    }
 }
 
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {

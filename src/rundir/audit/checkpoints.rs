@@ -9,7 +9,6 @@ use crate::config::Config;
 use crate::rundir::fs::Fs;
 use crate::rundir::{Checkpoint, Owner, RunDir, RunDirError, checkpoint, files, weights};
 
-const OPTIMIZER: &str = "optimizer";
 const PROGRESS: &str = "progress.json";
 const PROGRESS_LIMIT: u64 = 1 << 20;
 
@@ -26,10 +25,7 @@ pub(super) struct Wanted {
 impl Wanted {
     pub(super) fn of(config: &Config, tensors: Tensors<'_>) -> Wanted {
         let network = tensors(config);
-        let moments = ["first.", "second."].iter().flat_map(|moment| {
-            network.iter().map(move |(name, shape)| (format!("{moment}{name}"), shape.clone()))
-        });
-        let moments = (OPTIMIZER.to_owned(), moments.collect());
+        let moments = (weights::OPTIMIZER.to_owned(), weights::moments(&network));
         let labels = config.ema.labels();
         let averages = labels.iter().enumerate().map(|(place, label)| weights::average(place, label));
         let stems = averages.chain([weights::RAW.to_owned()]);

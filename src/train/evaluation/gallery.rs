@@ -169,16 +169,21 @@ impl<'a> Gallery<'a> {
         image: &dyn Fn(usize) -> &'i [u8],
         report: &mut dyn FnMut(u64),
     ) -> Result<Features, Error> {
-        let (mut values, mut width) = (Vec::new(), 0);
+        // Features that were kept count as well: sets of different widths cannot be compared.
+        let mut width = self.features.as_ref().map(|(real, _)| real.width());
+        let mut values = Vec::new();
         for first in (0..count).step_by(BATCH) {
             let last = count.min(first + BATCH);
             let pixels: Vec<u8> = (first..last).flat_map(image).copied().collect();
             let (found, wide) = extractor.features(&pixels, self.shape)?;
+            let before = *width.get_or_insert(wide);
+            if before != wide {
+                return Err(extractor.uneven(before, wide).into());
+            }
             values.extend(found);
-            width = wide;
             report(last as u64);
         }
-        Ok(Features::new(values, width))
+        Ok(Features::new(values, width.unwrap_or(0)))
     }
 }
 

@@ -1,0 +1,25 @@
+// What the functions that Rust calls have in common.
+
+#pragma once
+
+#include <c10/util/Exception.h>
+
+#include <cstring>
+#include <exception>
+
+namespace ablate {
+
+// Runs a body that may throw. Returns null, or what went wrong, which the caller frees.
+template <typename Body>
+char *guarded(Body body) {
+  try {
+    body();
+    return nullptr;
+  } catch (const c10::Error &error) {
+    return strdup(error.what_without_backtrace());
+  } catch (const std::exception &error) {
+    return strdup(error.what());
+  }
+}
+
+}  // namespace ablate
