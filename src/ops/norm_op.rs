@@ -13,7 +13,8 @@ use burn::backend::{Autodiff, Backend, LibTorch, backend_extension};
 use tch::{Device, Kind, Tensor};
 
 use super::backward::register;
-use super::native;
+use super::native_own;
+use super::norm_libtorch::{self, Together};
 
 /// What a group norm does beside its tensors.
 #[derive(Debug, Clone, Copy)]
@@ -108,25 +109,8 @@ struct Saved {
 enum Inputs {
     /// For the kernel of `norm.cpp`: as they came.
     Own { x: TchTensor, other: Option<TchTensor> },
-    /// For libtorch's kernels: what they make together.
-    LibTorch {
-        together: TchTensor,
-        second: Second,
-        /// Before silu; absent where there is no silu.
-        normalised: Option<TchTensor>,
-    },
-}
-
-/// What stood beside `x`.
-#[derive(Debug, Clone, Copy)]
-enum Second {
-    Nothing,
-    /// Added to every position.
-    Addend,
-    /// Joined to this many channels.
-    Skip {
-        after: i64,
-    },
+    /// For libtorch's kernels.
+    LibTorch(Together),
 }
 
 fn forward(
@@ -138,46 +122,15 @@ fn forward(
 ) -> (TchTensor, Saved) {
     let beside = other.as_ref().map(|other| &other.tensor);
     let (y, moments, inputs) = if x.tensor.device() == Device::Cpu && x.tensor.kind() == Kind::Float {
-        let [y, mean, rstd] = native::norm(&x.tensor, beside, &weight.tensor, &bias.tensor, norm);
+        let [y, mean, rstd] = native_own::norm(&x.tensor, beside, &weight.tensor, &bias.tensor, norm);
         (y, [mean, rstd], Inputs::Own { x, other })
     } else {
-        by_libtorch(&x.tensor, beside, &weight.tensor, &bias.tensor, norm)
+        let (y, moments, together) =
+            norm_libtorch::forward(&x.tensor, beside, [&weight.tensor, &bias.tensor], norm);
+        (y, moments, Inputs::LibTorch(together))
     };
     let moments = moments.map(TchTensor::new);
     (TchTensor::new(y), Saved { inputs, weight, bias, moments, norm })
-}
-
-/// With 32-bit weights, and sums in 32 bits, whatever the format of `x`.
-fn by_libtorch(
-    x: &Tensor,
-    other: Option<&Tensor>,
-    weight: &Tensor,
-    bias: &Tensor,
-    norm: Norm,
-) -> (Tensor, [Tensor; 2], Inputs) {
-    let kind = x.kind();
-    let (together, second) = match other {
-        None => (x.shallow_clone(), Second::Nothing),
-        Some(addend) if addend.dim() == 2 => (x + addend.unsqueeze(2).unsqueeze(3), Second::Addend),
-        Some(skip) => (Tensor::cat(&[x, skip], 1), Second::Skip { after: x.size()[1] }),
-    };
-    let wide = norm_input(&together);
-    let (n, c, h, w) = wide.size4().expect("feature maps have four axes");
-    let (y, mean, rstd) =
-        wide.native_group_norm(Some(weight), Some(bias), n, c, h * w, norm.groups, norm.eps);
-    let activated = if norm.silu { y.silu().to_kind(kind) } else { y.to_kind(kind) };
-    let normalised = norm.silu.then(|| TchTensor::new(y.to_kind(kind)));
-    let together = TchTensor::new(together);
-    (activated, [mean, rstd], Inputs::LibTorch { together, second, normalised })
-}
-
-/// The input as libtorch's group norm takes it beside 32-bit weights: its CPU kernel reads 16-bit inputs and
-/// keeps statistics in 32 bits; the others would want weights, and keep statistics, in the input's format.
-fn norm_input(x: &Tensor) -> Tensor {
-    match x.device() {
-        Device::Cpu => x.contiguous(),
-        _ => x.to_kind(Kind::Float).contiguous(),
-    }
 }
 
 #[derive(Debug)]
@@ -215,35 +168,10 @@ fn backward(grad: TchTensor, saved: &Saved) -> [Option<Tensor>; 4] {
             // Nobody else looks at a gradient that burn would let an operation overwrite.
             let reuse = grad.can_mut();
             let other = other.as_ref().map(|other| &other.tensor);
-            native::norm_backward((&grad.tensor, reuse), &x.tensor, other, moments, affine, saved.norm)
+            native_own::norm_backward((&grad.tensor, reuse), &x.tensor, other, moments, affine, saved.norm)
         }
-        Inputs::LibTorch { together, second, normalised } => {
-            let (kind, wide) = (together.tensor.kind(), norm_input(&together.tensor));
-            let grad = grad.tensor.to_kind(wide.kind());
-            let grad = match normalised {
-                Some(y) => y.tensor.to_kind(wide.kind()).silu_backward(&grad),
-                None => grad,
-            };
-            let [dx, dweight, dbias] =
-                native::group_norm_backward(&grad, &wide, moments, affine[0], saved.norm.groups);
-            let [dx, dother] = apart(dx.map(|dx| dx.to_kind(kind)), *second);
-            [dx, dweight, dbias, dother]
-        }
-    }
-}
-
-/// The gradient of what two tensors make together, as that of each.
-fn apart(dx: Option<Tensor>, second: Second) -> [Option<Tensor>; 2] {
-    let Some(dx) = dx else { return [None, None] };
-    match second {
-        Second::Nothing => [Some(dx), None],
-        Second::Addend => {
-            let sum = dx.sum_dim_intlist([2, 3].as_slice(), false, Kind::Float).to_kind(dx.kind());
-            [Some(dx), Some(sum)]
-        }
-        Second::Skip { after } => {
-            let part = |from: i64, to: i64| Some(dx.narrow(1, from, to - from).contiguous());
-            [part(0, after), part(after, dx.size()[1])]
+        Inputs::LibTorch(together) => {
+            norm_libtorch::backward(&grad.tensor, together, moments, affine[0], saved.norm.groups)
         }
     }
 }
