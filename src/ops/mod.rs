@@ -2,7 +2,7 @@
 //!
 //! Where libtorch has an operation in one piece, `fused` uses it, with gradients from `backward`; `norm_op` and `own`
 //! are kernels of our own for host memory and 32 bits. The plain form in burn defines the result, and a test beside it
-//! holds the fused one to it. `native` reaches what tch does not bind.
+//! holds the fused one to it. `native` and `native_own` reach what tch does not bind.
 //! `probe` tries a number format that may kill the process. `extractor` runs TorchScript modules of other people on
 //! images, `linalg` is the algebra in 64 bits that their features are compared with.
 
@@ -17,9 +17,12 @@ mod fused;
 mod linalg;
 mod module;
 mod native;
+mod native_own;
 mod norm;
+mod norm_libtorch;
 mod norm_op;
 mod own;
+mod own_backward;
 mod pointwise;
 mod probe;
 #[cfg(test)]

@@ -4,8 +4,6 @@ use std::ffi::{CStr, c_char};
 
 use tch::Tensor;
 
-use super::norm_op::Norm;
-
 /// tch's C_tensor: an `at::Tensor`.
 pub(super) type Raw = torch_sys::C_tensor;
 
@@ -27,43 +25,6 @@ unsafe extern "C" {
         rstd: *const Raw,
         weight: *const Raw,
         groups: i64,
-    ) -> *mut c_char;
-    fn ablate_norm(
-        out: *mut *mut Raw,
-        x: *const Raw,
-        other: *const Raw,
-        weight: *const Raw,
-        bias: *const Raw,
-        groups: i64,
-        eps: f64,
-        silu: bool,
-    ) -> *mut c_char;
-    fn ablate_norm_backward(
-        out: *mut *mut Raw,
-        grad: *const Raw,
-        x: *const Raw,
-        other: *const Raw,
-        mean: *const Raw,
-        rstd: *const Raw,
-        weight: *const Raw,
-        bias: *const Raw,
-        groups: i64,
-        silu: bool,
-        reuse: bool,
-    ) -> *mut c_char;
-    fn ablate_upsample_conv(out: *mut *mut Raw, inputs: *const *const Raw, option: i64) -> *mut c_char;
-    fn ablate_upsample_conv_backward(
-        out: *mut *mut Raw,
-        inputs: *const *const Raw,
-        option: i64,
-    ) -> *mut c_char;
-    fn ablate_pointwise(out: *mut *mut Raw, inputs: *const *const Raw, option: i64) -> *mut c_char;
-    fn ablate_pointwise_backward(out: *mut *mut Raw, inputs: *const *const Raw, option: i64) -> *mut c_char;
-    fn ablate_self_attention(out: *mut *mut Raw, inputs: *const *const Raw, option: i64) -> *mut c_char;
-    fn ablate_self_attention_backward(
-        out: *mut *mut Raw,
-        inputs: *const *const Raw,
-        option: i64,
     ) -> *mut c_char;
     fn ablate_singular_values(out: *mut *mut Raw, matrix: *const Raw) -> *mut c_char;
     fn ablate_forbid_tf32() -> *mut c_char;
@@ -120,97 +81,6 @@ pub(super) fn group_norm_backward(
     })
 }
 
-/// Group norm in host memory in 32 bits: the result, and mean and 1/spread of each group in 64 bits.
-pub(super) fn norm(
-    x: &Tensor,
-    other: Option<&Tensor>,
-    weight: &Tensor,
-    bias: &Tensor,
-    norm: Norm,
-) -> [Tensor; 3] {
-    let made = collect(|out| {
-        // SAFETY: as above; `other` may be null.
-        unsafe {
-            ablate_norm(
-                out,
-                x.as_ptr(),
-                pointer(other),
-                weight.as_ptr(),
-                bias.as_ptr(),
-                norm.groups,
-                norm.eps,
-                norm.silu,
-            )
-        }
-    });
-    made.map(|tensor| tensor.expect("without a complaint all three are made"))
-}
-
-/// Its backward pass: gradients of x, weight, bias and, where there is one, `other`. That of x may take the place of
-/// `grad` where the flag beside it says so.
-pub(super) fn norm_backward(
-    (grad, reuse): (&Tensor, bool),
-    x: &Tensor,
-    other: Option<&Tensor>,
-    [mean, rstd]: [&Tensor; 2],
-    [weight, bias]: [&Tensor; 2],
-    norm: Norm,
-) -> [Option<Tensor>; 4] {
-    collect(|out| {
-        // SAFETY: as above.
-        unsafe {
-            ablate_norm_backward(
-                out,
-                grad.as_ptr(),
-                x.as_ptr(),
-                pointer(other),
-                mean.as_ptr(),
-                rstd.as_ptr(),
-                weight.as_ptr(),
-                bias.as_ptr(),
-                norm.groups,
-                norm.silu,
-                reuse,
-            )
-        }
-    })
-}
-
-/// Functions of `upsample.cpp` and `matrix.cpp`: what goes in and what comes out is listed there.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Own {
-    UpsampleConv,
-    UpsampleConvBackward,
-    Pointwise,
-    PointwiseBackward,
-    SelfAttention,
-    SelfAttentionBackward,
-}
-
-/// Calls one of them; `option` is the number of heads where there are any.
-pub(super) fn own<const I: usize, const O: usize>(
-    function: Own,
-    inputs: [Option<&Tensor>; I],
-    option: i64,
-) -> [Option<Tensor>; O] {
-    let call = match function {
-        Own::UpsampleConv => ablate_upsample_conv,
-        Own::UpsampleConvBackward => ablate_upsample_conv_backward,
-        Own::Pointwise => ablate_pointwise,
-        Own::PointwiseBackward => ablate_pointwise_backward,
-        Own::SelfAttention => ablate_self_attention,
-        Own::SelfAttentionBackward => ablate_self_attention_backward,
-    };
-    let inputs = inputs.map(pointer);
-    // SAFETY: the pointers come from live tensors or are null, and the callers in `own.rs` give as many inputs, and
-    // places for results, as the function reads and fills.
-    collect(|out| unsafe { call(out, inputs.as_ptr(), option) })
-}
-
-fn pointer(tensor: Option<&Tensor>) -> *const Raw {
-    tensor.map_or(std::ptr::null(), |tensor| tensor.as_ptr())
-}
-
 /// Singular values of a matrix, falling; an error is libtorch's own text.
 pub(super) fn singular_values(matrix: &Tensor) -> Result<Tensor, String> {
     // SAFETY: the matrix lives through the call, which gives one tensor.
@@ -230,7 +100,9 @@ pub(super) fn set_deterministic(on: bool) {
 }
 
 /// Runs a call that fills some places and takes the tensors over.
-fn collect<const N: usize>(call: impl FnOnce(*mut *mut Raw) -> *mut c_char) -> [Option<Tensor>; N] {
+pub(super) fn collect<const N: usize>(
+    call: impl FnOnce(*mut *mut Raw) -> *mut c_char,
+) -> [Option<Tensor>; N] {
     let mut out = [std::ptr::null_mut(); N];
     check(call(out.as_mut_ptr()));
     // SAFETY: a pointer that is not null is a new at::Tensor that nobody else owns.

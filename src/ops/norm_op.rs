@@ -13,7 +13,8 @@ use burn::backend::{Autodiff, Backend, LibTorch, backend_extension};
 use tch::{Device, Kind, Tensor};
 
 use super::backward::register;
-use super::native;
+use super::native_own;
+use super::norm_libtorch::{self, Together};
 
 /// What a group norm does beside its tensors.
 #[derive(Debug, Clone, Copy)]
@@ -97,25 +98,19 @@ impl<C: CheckpointStrategy> FusedNorm for Autodiff<LibTorch, C> {
 /// What the backward pass needs: the inputs, mean and 1/spread of each group, and how it was done.
 #[derive(Debug, Clone)]
 struct Saved {
-    x: TchTensor,
-    other: Option<TchTensor>,
+    inputs: Inputs,
     weight: TchTensor,
     bias: TchTensor,
     moments: [TchTensor; 2],
     norm: Norm,
-    route: Route,
 }
 
 #[derive(Debug, Clone)]
-enum Route {
-    /// The kernel of `norm.cpp`.
-    Own,
-    /// libtorch's kernels, on the input that `x` and `other` make together.
-    LibTorch {
-        input: TchTensor,
-        /// Before silu; absent where there is no silu.
-        normalised: Option<TchTensor>,
-    },
+enum Inputs {
+    /// For the kernel of `norm.cpp`: as they came.
+    Own { x: TchTensor, other: Option<TchTensor> },
+    /// For libtorch's kernels.
+    LibTorch(Together),
 }
 
 fn forward(
@@ -126,46 +121,16 @@ fn forward(
     norm: Norm,
 ) -> (TchTensor, Saved) {
     let beside = other.as_ref().map(|other| &other.tensor);
-    let (y, moments, route) = if x.tensor.device() == Device::Cpu && x.tensor.kind() == Kind::Float {
-        let [y, mean, rstd] = native::norm(&x.tensor, beside, &weight.tensor, &bias.tensor, norm);
-        (y, [mean, rstd], Route::Own)
+    let (y, moments, inputs) = if x.tensor.device() == Device::Cpu && x.tensor.kind() == Kind::Float {
+        let [y, mean, rstd] = native_own::norm(&x.tensor, beside, &weight.tensor, &bias.tensor, norm);
+        (y, [mean, rstd], Inputs::Own { x, other })
     } else {
-        by_libtorch(&x.tensor, beside, &weight.tensor, &bias.tensor, norm)
+        let (y, moments, together) =
+            norm_libtorch::forward(&x.tensor, beside, [&weight.tensor, &bias.tensor], norm);
+        (y, moments, Inputs::LibTorch(together))
     };
     let moments = moments.map(TchTensor::new);
-    (TchTensor::new(y), Saved { x, other, weight, bias, moments, norm, route })
-}
-
-/// With 32-bit weights, and sums in 32 bits, whatever the format of `x`.
-fn by_libtorch(
-    x: &Tensor,
-    other: Option<&Tensor>,
-    weight: &Tensor,
-    bias: &Tensor,
-    norm: Norm,
-) -> (Tensor, [Tensor; 2], Route) {
-    let kind = x.kind();
-    let input = match other {
-        None => x.shallow_clone(),
-        Some(shift) if shift.dim() == 2 => x + shift.unsqueeze(2).unsqueeze(3),
-        Some(skip) => Tensor::cat(&[x, skip], 1),
-    };
-    let wide = norm_input(&input);
-    let (n, c, h, w) = wide.size4().expect("feature maps have four axes");
-    let (y, mean, rstd) =
-        wide.native_group_norm(Some(weight), Some(bias), n, c, h * w, norm.groups, norm.eps);
-    let activated = if norm.silu { y.silu().to_kind(kind) } else { y.to_kind(kind) };
-    let normalised = norm.silu.then(|| TchTensor::new(y.to_kind(kind)));
-    (activated, [mean, rstd], Route::LibTorch { input: TchTensor::new(input), normalised })
-}
-
-/// The input as libtorch's group norm takes it beside 32-bit weights: its CPU kernel reads 16-bit inputs and
-/// keeps statistics in 32 bits; the others would want weights, and keep statistics, in the input's format.
-fn norm_input(x: &Tensor) -> Tensor {
-    match x.device() {
-        Device::Cpu => x.contiguous(),
-        _ => x.to_kind(Kind::Float).contiguous(),
-    }
+    (TchTensor::new(y), Saved { inputs, weight, bias, moments, norm })
 }
 
 #[derive(Debug)]
@@ -197,41 +162,16 @@ impl Backward<LibTorch, 4> for NormBackward {
 /// Gradients of x, weight, bias and what is added or joined.
 fn backward(grad: TchTensor, saved: &Saved) -> [Option<Tensor>; 4] {
     let moments = [&saved.moments[0].tensor, &saved.moments[1].tensor];
-    let other = saved.other.as_ref().map(|other| &other.tensor);
     let affine = [&saved.weight.tensor, &saved.bias.tensor];
-    match &saved.route {
-        Route::Own => {
-            // Nobody else looks at the gradient where burn would let an operation overwrite it.
+    match &saved.inputs {
+        Inputs::Own { x, other } => {
+            // Nobody else looks at a gradient that burn would let an operation overwrite.
             let reuse = grad.can_mut();
-            native::norm_backward((&grad.tensor, reuse), &saved.x.tensor, other, moments, affine, saved.norm)
+            let other = other.as_ref().map(|other| &other.tensor);
+            native_own::norm_backward((&grad.tensor, reuse), &x.tensor, other, moments, affine, saved.norm)
         }
-        Route::LibTorch { input, normalised } => {
-            let (kind, wide) = (input.tensor.kind(), norm_input(&input.tensor));
-            let grad = grad.tensor.to_kind(wide.kind());
-            let grad = match normalised {
-                Some(y) => y.tensor.to_kind(wide.kind()).silu_backward(&grad),
-                None => grad,
-            };
-            let [dx, dweight, dbias] =
-                native::group_norm_backward(&grad, &wide, moments, affine[0], saved.norm.groups);
-            let dx = dx.map(|dx| dx.to_kind(kind));
-            let [dx, dother] = apart(dx, saved.x.tensor.size()[1], other);
-            [dx, dweight, dbias, dother]
+        Inputs::LibTorch(together) => {
+            norm_libtorch::backward(&grad.tensor, together, moments, affine[0], saved.norm.groups)
         }
-    }
-}
-
-/// The gradient of the input that two tensors make together, as that of each.
-fn apart(dx: Option<Tensor>, channels: i64, other: Option<&Tensor>) -> [Option<Tensor>; 2] {
-    match (dx, other) {
-        (Some(dx), Some(shift)) if shift.dim() == 2 => {
-            let sum = dx.sum_dim_intlist([2, 3].as_slice(), false, Kind::Float).to_kind(shift.kind());
-            [Some(dx), Some(sum)]
-        }
-        (Some(dx), Some(skip)) => {
-            let part = |from: i64, count: i64| Some(dx.narrow(1, from, count).contiguous());
-            [part(0, channels), part(channels, skip.size()[1])]
-        }
-        (dx, _) => [dx, None],
     }
 }
