@@ -12,7 +12,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::{FORMAT, Machine};
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, exit};
 use crate::cli::run::session::write_summary;
 use crate::cli::run::{Entry, end_at_once_until_launched, prepare};
 use crate::config::{self, Experiment, Request};
@@ -67,7 +67,6 @@ pub(super) struct Launching {
 
 /// Measures, in a temporary folder that is deleted in the end.
 pub(super) fn measure(runs: usize, points: usize) -> Result<Scheduling, Failure> {
-    end_at_once_until_launched()?;
     let machine = Machine::here();
     let program = no_op()?;
     let folder = tempfile::tempdir()
@@ -128,6 +127,8 @@ fn launching(runs: usize, slots: usize, program: &Path, folder: &Path) -> Result
         Failure::internal(format!("cannot create {}: {error}", directory.path().display()))
     })?;
 
+    // A launch listens to signals itself, and leaves them to nobody.
+    end_at_once_until_launched()?;
     let begun = Instant::now();
     for entry in &entries {
         prepare(entry).map_err(|error| internal(&error))?;
@@ -146,6 +147,10 @@ fn launching(runs: usize, slots: usize, program: &Path, folder: &Path) -> Result
         .launch(&jobs, &mut Quiet)
         .map_err(|error| internal(&error))?;
     let launch_seconds = begun.elapsed().as_secs_f64();
+    end_at_once_until_launched()?;
+    if outcome.stop.is_some() {
+        return Err(Failure::new("stopped by a signal", exit::INTERRUPTED));
+    }
     let ended = outcome.ended.iter().filter(|ended| ended.end == End::Done).count();
     if ended < runs {
         return Err(Failure::internal(format!("{} of {runs} workers that do nothing failed", runs - ended)));
