@@ -43,17 +43,8 @@ impl Attention {
     /// # Shapes
     /// - `x`: `[N, C, H, W]`; returns the same
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [n, c, h, w] = x.dims();
-        let positions: Tensor<3> = self.group_norm.forward(x.clone()).reshape([n, c, h * w]).swap_dims(1, 2);
-        let split =
-            |t: Tensor<3>| -> Tensor<4> { t.reshape([n, h * w, self.heads, c / self.heads]).swap_dims(1, 2) };
-        let mixed = ops::attention(
-            split(self.to_q.forward(positions.clone())),
-            split(self.to_k.forward(positions.clone())),
-            split(self.to_v.forward(positions)),
-        );
-        let joined: Tensor<3> = mixed.swap_dims(1, 2).reshape([n, h * w, c]);
-        let out = self.to_out[0].forward(joined);
-        out.swap_dims(1, 2).reshape([n, c, h, w]) + x
+        let normed = self.group_norm.forward(x.clone());
+        let inner = [&self.to_q, &self.to_k, &self.to_v].map(Linear::parts);
+        ops::self_attention(x, normed, inner, self.to_out[0].parts(), self.heads)
     }
 }

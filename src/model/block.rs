@@ -7,7 +7,6 @@ use super::attention::Attention;
 use super::layer::{Builder, Conv2d, GroupNorm, Linear};
 use super::unet::Mode;
 use crate::config::Model;
-use crate::ops;
 
 /// norm → silu → conv → + time → norm → silu → dropout → conv, plus the (projected) input.
 #[derive(Module, Debug)]
@@ -48,16 +47,15 @@ impl Resnet {
         })
     }
 
-    /// `time` is silu of the time embedding, `[N, time_embed_dim]`.
-    fn forward(&self, x: Tensor<4>, time: Tensor<2>, mode: Mode) -> Tensor<4> {
-        let h = self.conv1.forward(self.norm1.forward_silu(x.clone()));
-        let [n, c, _, _] = h.dims();
-        let h = h + self.time_emb_proj.forward(time).reshape([n, c, 1, 1]);
-        let h = self.norm2.forward_silu(h);
+    /// `time` is silu of the time embedding, `[N, time_embed_dim]`; the channels of `skip` follow those of `x`.
+    fn forward(&self, x: Tensor<4>, skip: Option<Tensor<4>>, time: Tensor<2>, mode: Mode) -> Tensor<4> {
+        let h = self.conv1.forward(self.norm1.forward_silu(x.clone(), skip.clone()));
+        let h = self.norm2.forward_silu_of_sum(h, self.time_emb_proj.forward(time));
         let h = self.conv2.forward(mode.drop_out(h, self.dropout, self.index));
-        let shortcut = match &self.conv_shortcut {
-            Some(conv) => conv.forward(x),
-            None => x,
+        let shortcut = match (&self.conv_shortcut, skip) {
+            (Some(conv), skip) => conv.forward_joined(x, skip),
+            (None, Some(skip)) => Tensor::cat(vec![x, skip], 1),
+            (None, None) => x,
         };
         shortcut + h
     }
@@ -142,7 +140,7 @@ impl DownBlock {
         mode: Mode,
     ) -> Tensor<4> {
         for (j, resnet) in self.resnets.iter().enumerate() {
-            x = resnet.forward(x, time.clone(), mode);
+            x = resnet.forward(x, None, time.clone(), mode);
             if let Some(attention) = self.attentions.get(j) {
                 x = attention.forward(x);
             }
@@ -181,11 +179,11 @@ impl MidBlock {
     }
 
     pub(super) fn forward(&self, x: Tensor<4>, time: &Tensor<2>, mode: Mode) -> Tensor<4> {
-        let mut x = self.resnets[0].forward(x, time.clone(), mode);
+        let mut x = self.resnets[0].forward(x, None, time.clone(), mode);
         if let Some(attention) = self.attentions.first() {
             x = attention.forward(x);
         }
-        self.resnets[1].forward(x, time.clone(), mode)
+        self.resnets[1].forward(x, None, time.clone(), mode)
     }
 }
 
@@ -231,13 +229,13 @@ impl UpBlock {
     ) -> Tensor<4> {
         for (j, resnet) in self.resnets.iter().enumerate() {
             let skip = skips.pop().expect("the way down pushed one skip for each block on the way up");
-            x = resnet.forward(Tensor::cat(vec![x, skip], 1), time.clone(), mode);
+            x = resnet.forward(x, Some(skip), time.clone(), mode);
             if let Some(attention) = self.attentions.get(j) {
                 x = attention.forward(x);
             }
         }
         match self.upsamplers.first() {
-            Some(up) => up.conv.forward(ops::upsample_nearest(x)),
+            Some(up) => up.conv.forward_upsampled(x),
             None => x,
         }
     }

@@ -106,6 +106,11 @@ impl Linear {
     pub(super) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         ops::linear(x, self.weight.val(), self.bias.val())
     }
+
+    /// Weight and bias.
+    pub(super) fn parts(&self) -> (Tensor<2>, Tensor<1>) {
+        (self.weight.val(), self.bias.val())
+    }
 }
 
 /// A square convolution.
@@ -178,6 +183,16 @@ impl Conv2d {
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         ops::conv2d(x, self.weight.val(), self.bias.val(), self.stride, self.padding)
     }
+
+    /// A [`Conv2d::pointwise`] of the channels of `x` and then those of `skip`.
+    pub(super) fn forward_joined(&self, x: Tensor<4>, skip: Option<Tensor<4>>) -> Tensor<4> {
+        ops::pointwise(x, skip, self.weight.val(), self.bias.val())
+    }
+
+    /// Nearest ×2, then a [`Conv2d::same`].
+    pub(super) fn forward_upsampled(&self, x: Tensor<4>) -> Tensor<4> {
+        ops::upsample_conv2d(x, self.weight.val(), self.bias.val())
+    }
 }
 
 /// Group normalisation with a scale and a shift per channel.
@@ -206,15 +221,21 @@ impl GroupNorm {
     }
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.apply(x, false)
+        ops::group_norm(x, self.weight.val(), self.bias.val(), self.groups, self.eps, false)
     }
 
-    /// The norm, then silu.
-    pub(super) fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
-        self.apply(x, true)
+    /// The norm, then silu; of the channels of `x` and then, where it is given, those of `skip`.
+    pub(super) fn forward_silu(&self, x: Tensor<4>, skip: Option<Tensor<4>>) -> Tensor<4> {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        match skip {
+            Some(skip) => ops::group_norm_of_joined(x, skip, weight, bias, self.groups, self.eps, true),
+            None => ops::group_norm(x, weight, bias, self.groups, self.eps, true),
+        }
     }
 
-    fn apply(&self, x: Tensor<4>, silu: bool) -> Tensor<4> {
-        ops::group_norm(x, self.weight.val(), self.bias.val(), self.groups, self.eps, silu)
+    /// The norm of `x` with `addend`, `[N, C]`, added to every position; then silu.
+    pub(super) fn forward_silu_of_sum(&self, x: Tensor<4>, addend: Tensor<2>) -> Tensor<4> {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        ops::group_norm_of_sum(x, addend, weight, bias, self.groups, self.eps, true)
     }
 }

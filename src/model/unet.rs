@@ -115,7 +115,7 @@ impl UNet {
         for block in &self.up_blocks {
             x = block.forward(x, &time, &mut skips, mode);
         }
-        self.conv_out.forward(self.conv_norm_out.forward_silu(x)).cast(FloatDType::F32)
+        self.conv_out.forward(self.conv_norm_out.forward_silu(x, None)).cast(FloatDType::F32)
     }
 }
 

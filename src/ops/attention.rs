@@ -1,11 +1,54 @@
-//! Scaled dot-product attention.
+//! Scaled dot-product attention, and the linear maps around it.
 
 use burn::backend::Dispatch;
 use burn::tensor::activation::softmax;
 use burn::tensor::{DType, Tensor};
 
-use super::device::on_cpu;
+use super::device::{in_own_format, on_cpu};
 use super::fused::Fused;
+use super::linear;
+use super::own::OwnOps;
+
+/// Weight `[O, I]` and bias `[O]` of a linear map.
+pub(crate) type Map = (Tensor<2>, Tensor<1>);
+
+/// `x` + self-attention over the positions of `normed`: q, k and v are linear maps of it, `out` one of what they
+/// come to, and channels are dealt to `heads` in turn.
+///
+/// # Shapes
+/// - `x`, `normed`: `[N, C, H, W]`; each map `[C, C]` with `[C]`; returns `[N, C, H, W]`
+pub(crate) fn self_attention(
+    x: Tensor<4>,
+    normed: Tensor<4>,
+    [q, k, v]: [Map; 3],
+    out: Map,
+    heads: usize,
+) -> Tensor<4> {
+    if !in_own_format(&x) {
+        return apart(x, normed, [q, k, v], out, heads);
+    }
+    let inner = Tensor::cat(vec![q.0, k.0, v.0], 0).into_dispatch();
+    let inner_bias = Tensor::cat(vec![q.1, k.1, v.1], 0).into_dispatch();
+    let (x, normed) = (x.into_dispatch(), normed.into_dispatch());
+    let (outer, outer_bias) = (out.0.into_dispatch(), out.1.into_dispatch());
+    let heads = heads as i64;
+    Tensor::from_dispatch(<Dispatch as OwnOps>::self_attention(
+        x, normed, inner, inner_bias, outer, outer_bias, heads,
+    ))
+}
+
+/// The same from its parts.
+fn apart(x: Tensor<4>, normed: Tensor<4>, inner: [Map; 3], out: Map, heads: usize) -> Tensor<4> {
+    let [n, c, h, w] = x.dims();
+    let positions: Tensor<3> = normed.reshape([n, c, h * w]).swap_dims(1, 2);
+    let [q, k, v] = inner.map(|(weight, bias)| {
+        let mapped = linear(positions.clone(), weight, bias);
+        let split: Tensor<4> = mapped.reshape([n, h * w, heads, c / heads]).swap_dims(1, 2);
+        split
+    });
+    let joined: Tensor<3> = attention(q, k, v).swap_dims(1, 2).reshape([n, h * w, c]);
+    linear(joined, out.0, out.1).swap_dims(1, 2).reshape([n, c, h, w]) + x
+}
 
 /// `softmax(QKᵀ/√d)·V` (Vaswani et al. 2017, Eq. 1), in the number format of its inputs; the softmax and its sums
 /// in 32 bits.
@@ -56,6 +99,37 @@ mod tests {
             |[q, k, v]| join(attention(split(q), split(k), split(v))),
             |[q, k, v]| join(materialised(split(q), split(k), split(v))),
         );
+    }
+
+    #[test]
+    fn self_attention_in_one_piece_equals_its_parts_forward_and_backward() {
+        for (n, heads, d, [h, w]) in
+            [(2, 1, 8, [2, 3]), (1, 3, 16, [7, 7]), (3, 2, 5, [1, 1]), (2, 2, 64, [8, 8])]
+        {
+            let c = heads * d;
+            let matrix = |seed| random([c, c, 1, 1], seed) / (c as f64).sqrt();
+            let bias = |seed| random([c, 1, 1, 1], seed);
+            let inputs = [
+                random([n, c, h, w], 1),
+                random([n, c, h, w], 2),
+                matrix(3),
+                bias(4),
+                matrix(5),
+                bias(6),
+                matrix(7),
+                bias(8),
+                matrix(9),
+                bias(10),
+            ];
+            let with = |attend: fn(Tensor<4>, Tensor<4>, [Map; 3], Map, usize) -> Tensor<4>| {
+                move |[x, normed, qw, qb, kw, kb, vw, vb, ow, ob]: [Tensor<4>; 10]| {
+                    let map =
+                        |weight: Tensor<4>, bias: Tensor<4>| (weight.reshape([c, c]), bias.reshape([c]));
+                    attend(x, normed, [map(qw, qb), map(kw, kb), map(vw, vb)], map(ow, ob), heads)
+                }
+            };
+            assert_same(inputs, with(self_attention), with(apart));
+        }
     }
 
     #[test]

@@ -9,8 +9,12 @@ use burn::backend::libtorch::TchTensor;
 
 use super::native;
 
-/// Registers the gradients that libtorch computed with the inputs they belong to.
-fn register(grads: &mut Gradients, nodes: [Option<NodeId>; 3], computed: native::Gradients) {
+/// Registers gradients with the inputs they belong to; each has memory of its own, or a part that no other touches.
+pub(super) fn register<const N: usize>(
+    grads: &mut Gradients,
+    nodes: [Option<NodeId>; N],
+    computed: [Option<tch::Tensor>; N],
+) {
     for (node, gradient) in nodes.into_iter().zip(computed) {
         if let (Some(node), Some(gradient)) = (node, gradient) {
             grads.register::<LibTorch>(node, TchTensor::new(gradient));
@@ -42,7 +46,7 @@ fn conv_backward(
     weight: &tch::Tensor,
     shape: [i64; 2],
     wanted: [bool; 3],
-) -> native::Gradients {
+) -> [Option<tch::Tensor>; 3] {
     if x.kind() != tch::Kind::Half || x.device() != tch::Device::Cpu {
         return native::conv2d_backward(grad, x, weight, shape, wanted);
     }
@@ -52,30 +56,6 @@ fn conv_backward(
     let [_, dweight, dbias] = native::conv2d_backward(grad, x, weight, shape, [false, wanted[1], wanted[2]]);
     let narrow = |gradient: Option<tch::Tensor>| gradient.map(|gradient| gradient.to_kind(tch::Kind::Half));
     [dx, narrow(dweight), narrow(dbias)]
-}
-
-#[derive(Debug)]
-pub(super) struct NormBackward;
-
-impl Backward<LibTorch, 3> for NormBackward {
-    type State = (TchTensor, TchTensor, NormState, i64);
-
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = grads.consume::<LibTorch>(&ops.node);
-        let (x, weight, state, groups) = ops.state;
-        let (kind, input) = (x.tensor.kind(), norm_input(&x.tensor));
-        let grad = grad.tensor.to_kind(input.kind());
-        let grad = match &state.normalised {
-            Some(y) => y.tensor.to_kind(input.kind()).silu_backward(&grad),
-            None => grad,
-        };
-        let nodes = ops.parents.map(|node| node.map(|node| node.id));
-        let wanted = nodes.map(|node| node.is_some());
-        let moments = [&state.mean.tensor, &state.rstd.tensor];
-        let [dx, dweight, dbias] =
-            native::group_norm_backward(&grad, &input, moments, &weight.tensor, groups, wanted);
-        register(grads, nodes, [dx.map(|dx| dx.to_kind(kind)), dweight, dbias]);
-    }
 }
 
 #[derive(Debug)]
@@ -102,23 +82,5 @@ impl Backward<LibTorch, 3> for AttentionBackward {
         );
         let nodes = ops.parents.map(|node| node.map(|node| node.id));
         register(grads, nodes, [Some(dq), Some(dk), Some(dv)]);
-    }
-}
-
-/// What the backward pass of a group norm needs beside its input.
-#[derive(Debug, Clone)]
-pub(super) struct NormState {
-    /// Before silu; absent where there is no silu.
-    pub(super) normalised: Option<TchTensor>,
-    pub(super) mean: TchTensor,
-    pub(super) rstd: TchTensor,
-}
-
-/// The input as libtorch's group norm takes it beside 32-bit weights: its CPU kernel reads 16-bit inputs and
-/// keeps statistics in 32 bits; the others would want weights, and keep statistics, in the input's format.
-pub(super) fn norm_input(x: &tch::Tensor) -> tch::Tensor {
-    match x.device() {
-        tch::Device::Cpu => x.contiguous(),
-        _ => x.to_kind(tch::Kind::Float).contiguous(),
     }
 }

@@ -1,4 +1,4 @@
-//! Convolution, linear maps and nearest up-sampling, with PyTorch's weight layouts.
+//! Convolution and linear maps, with PyTorch's weight layouts.
 //!
 //! Each works in the number format of `x` and brings weight and bias to it; their gradients come back in the
 //! weights' own format.
@@ -38,16 +38,6 @@ pub(crate) fn conv2d(
 pub(crate) fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
     let (weight, bias) = (weight.cast(x.dtype()), bias.cast(x.dtype()));
     module::linear(x, weight.transpose(), Some(bias))
-}
-
-/// Repeats every pixel twice along both image axes.
-///
-/// # Shapes
-/// - `x`: `[N, C, H, W]`; returns `[N, C, 2H, 2W]`
-pub(crate) fn upsample_nearest(x: Tensor<4>) -> Tensor<4> {
-    let [n, c, h, w] = x.dims();
-    let x: Tensor<6> = x.reshape([n, c, h, 1, w, 1]);
-    x.expand([n, c, h, 2, w, 2]).reshape([n, c, 2 * h, 2 * w])
 }
 
 #[cfg(test)]

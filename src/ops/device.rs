@@ -4,7 +4,7 @@ use std::fmt;
 
 use burn::backend::DispatchDevice;
 use burn::backend::libtorch::LibTorchDevice;
-use burn::tensor::Device;
+use burn::tensor::{DType, Device, Tensor};
 use thiserror::Error;
 
 use super::native;
@@ -82,6 +82,11 @@ fn tensor_device(device: DeviceName) -> Device {
 pub(super) fn on_cpu(device: &Device) -> bool {
     let device = device.clone().without_autodiff();
     matches!(device.as_dispatch(), DispatchDevice::LibTorch(LibTorchDevice::Cpu))
+}
+
+/// Whether the operations of our own take this feature map: they are for host memory and 32-bit floats.
+pub(super) fn in_own_format(x: &Tensor<4>) -> bool {
+    x.dtype() == DType::F32 && on_cpu(&x.device())
 }
 
 /// Threads that one operation of libtorch may use.

@@ -1,8 +1,8 @@
-//! Convolution, group norm with silu, and attention by libtorch's fused kernels, forward and backward.
+//! Convolution and attention by libtorch's fused kernels, forward and backward.
 //!
 //! Each is an operation of its own in burn's automatic differentiation: the forward pass keeps what libtorch's
-//! backward kernel asks for. The plain forms in `conv`, `norm` and `attention` define the results. All work in
-//! the number format of `x`; a group norm's statistics, scale and shift are 32-bit floats.
+//! backward kernel asks for. The plain forms in `conv` and `attention` define the results. All work in the number
+//! format of `x`.
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::ops::{Backward, OpsKind};
@@ -10,7 +10,7 @@ use burn::backend::libtorch::TchTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, LibTorch, backend_extension};
 
-use super::backward::{AttentionBackward, ConvBackward, NormBackward, NormState, norm_input};
+use super::backward::{AttentionBackward, ConvBackward};
 
 /// Operations that libtorch has in one piece.
 #[backend_extension(LibTorch, Autodiff)]
@@ -24,16 +24,6 @@ pub(super) trait Fused: Backend {
         padding: usize,
     ) -> FloatTensor<Self>;
 
-    /// Group norm, then silu where asked for.
-    fn group_norm(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        groups: usize,
-        eps: f64,
-        silu: bool,
-    ) -> FloatTensor<Self>;
-
     /// `softmax(QKᵀ/√d)·V` without materialised scores.
     fn attention(q: FloatTensor<Self>, k: FloatTensor<Self>, v: FloatTensor<Self>) -> FloatTensor<Self>;
 }
@@ -41,17 +31,6 @@ pub(super) trait Fused: Backend {
 impl Fused for LibTorch {
     fn conv2d(x: TchTensor, weight: TchTensor, bias: TchTensor, stride: usize, padding: usize) -> TchTensor {
         conv_forward(&x, &weight, &bias, stride, padding)
-    }
-
-    fn group_norm(
-        x: TchTensor,
-        weight: TchTensor,
-        bias: TchTensor,
-        groups: usize,
-        eps: f64,
-        silu: bool,
-    ) -> TchTensor {
-        norm_forward(&x, &weight, &bias, groups, eps, silu).0
     }
 
     fn attention(q: TchTensor, k: TchTensor, v: TchTensor) -> TchTensor {
@@ -80,28 +59,6 @@ fn conv_forward(
     TchTensor::new(x.tensor.conv2d(&weight.tensor, bias, stride, padding, [1, 1], 1))
 }
 
-fn norm_forward(
-    x: &TchTensor,
-    weight: &TchTensor,
-    bias: &TchTensor,
-    groups: usize,
-    eps: f64,
-    silu: bool,
-) -> (TchTensor, NormState) {
-    let kind = x.tensor.kind();
-    let input = norm_input(&x.tensor);
-    let (n, c, h, w) = input.size4().expect("feature maps have four axes");
-    let (y, mean, rstd) =
-        input.native_group_norm(Some(&weight.tensor), Some(&bias.tensor), n, c, h * w, groups as i64, eps);
-    let (mean, rstd) = (TchTensor::new(mean), TchTensor::new(rstd));
-    if silu {
-        let activated = TchTensor::new(y.silu().to_kind(kind));
-        (activated, NormState { normalised: Some(TchTensor::new(y.to_kind(kind))), mean, rstd })
-    } else {
-        (TchTensor::new(y.to_kind(kind)), NormState { normalised: None, mean, rstd })
-    }
-}
-
 impl<C: CheckpointStrategy> Fused for Autodiff<LibTorch, C> {
     fn conv2d(
         x: FloatTensor<Self>,
@@ -115,23 +72,6 @@ impl<C: CheckpointStrategy> Fused for Autodiff<LibTorch, C> {
         let out = conv_forward(&x, &weight, &bias, stride, padding);
         match ConvBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish((x, weight, [stride as i64, padding as i64]), out),
-            OpsKind::UnTracked(prep) => prep.finish(out),
-        }
-    }
-
-    fn group_norm(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        groups: usize,
-        eps: f64,
-        silu: bool,
-    ) -> FloatTensor<Self> {
-        let nodes = [x.node(), weight.node(), bias.node()];
-        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
-        let (out, state) = norm_forward(&x, &weight, &bias, groups, eps, silu);
-        match NormBackward.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((x, weight, state, groups as i64), out),
             OpsKind::UnTracked(prep) => prep.finish(out),
         }
     }

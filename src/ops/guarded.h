@@ -2,10 +2,12 @@
 
 #pragma once
 
+#include <ATen/core/Tensor.h>
 #include <c10/util/Exception.h>
 
 #include <cstring>
 #include <exception>
+#include <utility>
 
 namespace ablate {
 
@@ -20,6 +22,11 @@ char *guarded(Body body) {
   } catch (const std::exception &error) {
     return strdup(error.what());
   }
+}
+
+// Hands a tensor over; one that is undefined becomes null.
+inline void put(at::Tensor **out, int index, at::Tensor tensor) {
+  out[index] = tensor.defined() ? new at::Tensor(std::move(tensor)) : nullptr;
 }
 
 }  // namespace ablate

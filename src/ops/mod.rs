@@ -1,7 +1,8 @@
 //! Tensor operations and devices: the only place that names libtorch.
 //!
-//! Where libtorch has an operation in one piece, `fused` uses it, with gradients from `backward`; the plain form in
-//! burn defines the result, and a test beside it holds the fused one to it. `native` reaches what tch does not bind.
+//! Where libtorch has an operation in one piece, `fused` uses it, with gradients from `backward`; `norm_op` and `own`
+//! are kernels of our own for host memory and 32 bits. The plain form in burn defines the result, and a test beside it
+//! holds the fused one to it. `native` reaches what tch does not bind.
 //! `probe` tries a number format that may kill the process. `extractor` runs TorchScript modules of other people on
 //! images, `linalg` is the algebra in 64 bits that their features are compared with.
 
@@ -17,17 +18,23 @@ mod linalg;
 mod module;
 mod native;
 mod norm;
+mod norm_op;
+mod own;
+mod pointwise;
 mod probe;
 #[cfg(test)]
 mod testing;
+mod upsample;
 
-pub(crate) use attention::attention;
-pub(crate) use conv::{conv2d, linear, upsample_nearest};
+pub(crate) use attention::{attention, self_attention};
+pub(crate) use conv::{conv2d, linear};
 pub use device::{DeviceError, DeviceName};
 pub(crate) use device::{libtorch_version, open, set_deterministic, set_threads};
 pub(crate) use extractor::Extractor;
 pub use extractor::{ExtractorError, PixelRange};
 pub use linalg::LinalgError;
 pub(crate) use linalg::{Rows, nuclear_norm, root, scatter};
-pub(crate) use norm::group_norm;
+pub(crate) use norm::{group_norm, group_norm_of_joined, group_norm_of_sum};
+pub(crate) use pointwise::pointwise;
 pub(crate) use probe::probe;
+pub(crate) use upsample::upsample_conv2d;

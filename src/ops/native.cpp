@@ -11,14 +11,7 @@
 #include "guarded.h"
 
 using ablate::guarded;
-
-namespace {
-
-void put(at::Tensor **out, int index, at::Tensor tensor) {
-  out[index] = tensor.defined() ? new at::Tensor(std::move(tensor)) : nullptr;
-}
-
-}  // namespace
+using ablate::put;
 
 extern "C" {
 
@@ -40,12 +33,12 @@ char *ablate_conv2d_backward(at::Tensor **out, const at::Tensor *grad, const at:
 // Gradients of native_group_norm, in the order input, weight, bias.
 char *ablate_group_norm_backward(at::Tensor **out, const at::Tensor *grad, const at::Tensor *input,
                                  const at::Tensor *mean, const at::Tensor *rstd, const at::Tensor *weight,
-                                 int64_t groups, const bool *wanted) {
+                                 int64_t groups) {
   return guarded([&] {
     const int64_t n = input->size(0), c = input->size(1), area = input->size(2) * input->size(3);
     auto [grad_input, grad_weight, grad_bias] =
         at::native_group_norm_backward(grad->contiguous(), *input, *mean, *rstd, *weight, n, c, area, groups,
-                                       {wanted[0], wanted[1], wanted[2]});
+                                       {true, true, true});
     put(out, 0, std::move(grad_input));
     put(out, 1, std::move(grad_weight));
     put(out, 2, std::move(grad_bias));

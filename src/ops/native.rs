@@ -4,6 +4,8 @@ use std::ffi::{CStr, c_char};
 
 use tch::Tensor;
 
+use super::norm_op::Norm;
+
 /// tch's C_tensor: an `at::Tensor`.
 pub(super) type Raw = torch_sys::C_tensor;
 
@@ -25,7 +27,43 @@ unsafe extern "C" {
         rstd: *const Raw,
         weight: *const Raw,
         groups: i64,
-        wanted: *const bool,
+    ) -> *mut c_char;
+    fn ablate_norm(
+        out: *mut *mut Raw,
+        x: *const Raw,
+        other: *const Raw,
+        weight: *const Raw,
+        bias: *const Raw,
+        groups: i64,
+        eps: f64,
+        silu: bool,
+    ) -> *mut c_char;
+    fn ablate_norm_backward(
+        out: *mut *mut Raw,
+        grad: *const Raw,
+        x: *const Raw,
+        other: *const Raw,
+        mean: *const Raw,
+        rstd: *const Raw,
+        weight: *const Raw,
+        bias: *const Raw,
+        groups: i64,
+        silu: bool,
+        reuse: bool,
+    ) -> *mut c_char;
+    fn ablate_upsample_conv(out: *mut *mut Raw, inputs: *const *const Raw, option: i64) -> *mut c_char;
+    fn ablate_upsample_conv_backward(
+        out: *mut *mut Raw,
+        inputs: *const *const Raw,
+        option: i64,
+    ) -> *mut c_char;
+    fn ablate_pointwise(out: *mut *mut Raw, inputs: *const *const Raw, option: i64) -> *mut c_char;
+    fn ablate_pointwise_backward(out: *mut *mut Raw, inputs: *const *const Raw, option: i64) -> *mut c_char;
+    fn ablate_self_attention(out: *mut *mut Raw, inputs: *const *const Raw, option: i64) -> *mut c_char;
+    fn ablate_self_attention_backward(
+        out: *mut *mut Raw,
+        inputs: *const *const Raw,
+        option: i64,
     ) -> *mut c_char;
     fn ablate_singular_values(out: *mut *mut Raw, matrix: *const Raw) -> *mut c_char;
     fn ablate_forbid_tf32() -> *mut c_char;
@@ -33,17 +71,14 @@ unsafe extern "C" {
     fn free(pointer: *mut c_char);
 }
 
-/// Gradients of input, weight and bias; those not wanted are `None`.
-pub(super) type Gradients = [Option<Tensor>; 3];
-
-/// Backward pass of a 2-D convolution, by libtorch's own kernel.
+/// Backward pass of a 2-D convolution, by libtorch's own kernel: gradients of input, weight and bias where wanted.
 pub(super) fn conv2d_backward(
     grad: &Tensor,
     input: &Tensor,
     weight: &Tensor,
     [stride, padding]: [i64; 2],
     wanted: [bool; 3],
-) -> Gradients {
+) -> [Option<Tensor>; 3] {
     collect(|out| {
         // SAFETY: all pointers come from live tensors, `out` and `wanted` have the three places the callee uses.
         unsafe {
@@ -60,15 +95,15 @@ pub(super) fn conv2d_backward(
     })
 }
 
-/// Backward pass of `native_group_norm`; `mean` and `rstd` are what its forward pass returned.
+/// Backward pass of `native_group_norm`: gradients of input, weight and bias. `mean` and `rstd` are what its forward
+/// pass returned.
 pub(super) fn group_norm_backward(
     grad: &Tensor,
     input: &Tensor,
     [mean, rstd]: [&Tensor; 2],
     weight: &Tensor,
     groups: i64,
-    wanted: [bool; 3],
-) -> Gradients {
+) -> [Option<Tensor>; 3] {
     collect(|out| {
         // SAFETY: as above.
         unsafe {
@@ -80,10 +115,100 @@ pub(super) fn group_norm_backward(
                 rstd.as_ptr(),
                 weight.as_ptr(),
                 groups,
-                wanted.as_ptr(),
             )
         }
     })
+}
+
+/// Group norm in host memory in 32 bits: the result, and mean and 1/spread of each group in 64 bits.
+pub(super) fn norm(
+    x: &Tensor,
+    other: Option<&Tensor>,
+    weight: &Tensor,
+    bias: &Tensor,
+    norm: Norm,
+) -> [Tensor; 3] {
+    let made = collect(|out| {
+        // SAFETY: as above; `other` may be null.
+        unsafe {
+            ablate_norm(
+                out,
+                x.as_ptr(),
+                pointer(other),
+                weight.as_ptr(),
+                bias.as_ptr(),
+                norm.groups,
+                norm.eps,
+                norm.silu,
+            )
+        }
+    });
+    made.map(|tensor| tensor.expect("without a complaint all three are made"))
+}
+
+/// Its backward pass: gradients of x, weight, bias and, where there is one, `other`. That of x may take the place of
+/// `grad` where the flag beside it says so.
+pub(super) fn norm_backward(
+    (grad, reuse): (&Tensor, bool),
+    x: &Tensor,
+    other: Option<&Tensor>,
+    [mean, rstd]: [&Tensor; 2],
+    [weight, bias]: [&Tensor; 2],
+    norm: Norm,
+) -> [Option<Tensor>; 4] {
+    collect(|out| {
+        // SAFETY: as above.
+        unsafe {
+            ablate_norm_backward(
+                out,
+                grad.as_ptr(),
+                x.as_ptr(),
+                pointer(other),
+                mean.as_ptr(),
+                rstd.as_ptr(),
+                weight.as_ptr(),
+                bias.as_ptr(),
+                norm.groups,
+                norm.silu,
+                reuse,
+            )
+        }
+    })
+}
+
+/// Functions of `upsample.cpp` and `matrix.cpp`: what goes in and what comes out is listed there.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Own {
+    UpsampleConv,
+    UpsampleConvBackward,
+    Pointwise,
+    PointwiseBackward,
+    SelfAttention,
+    SelfAttentionBackward,
+}
+
+/// Calls one of them; `option` is the number of heads where there are any.
+pub(super) fn own<const I: usize, const O: usize>(
+    function: Own,
+    inputs: [Option<&Tensor>; I],
+    option: i64,
+) -> [Option<Tensor>; O] {
+    let call = match function {
+        Own::UpsampleConv => ablate_upsample_conv,
+        Own::UpsampleConvBackward => ablate_upsample_conv_backward,
+        Own::Pointwise => ablate_pointwise,
+        Own::PointwiseBackward => ablate_pointwise_backward,
+        Own::SelfAttention => ablate_self_attention,
+        Own::SelfAttentionBackward => ablate_self_attention_backward,
+    };
+    let inputs = inputs.map(pointer);
+    // SAFETY: the pointers come from live tensors or are null, and the callers in `own.rs` give as many inputs, and
+    // places for results, as the function reads and fills.
+    collect(|out| unsafe { call(out, inputs.as_ptr(), option) })
+}
+
+fn pointer(tensor: Option<&Tensor>) -> *const Raw {
+    tensor.map_or(std::ptr::null(), |tensor| tensor.as_ptr())
 }
 
 /// Singular values of a matrix, falling; an error is libtorch's own text.
@@ -104,9 +229,9 @@ pub(super) fn set_deterministic(on: bool) {
     check(unsafe { ablate_set_deterministic(on) });
 }
 
-/// Runs a call that fills three places and takes the tensors over.
-fn collect(call: impl FnOnce(*mut *mut Raw) -> *mut c_char) -> Gradients {
-    let mut out = [std::ptr::null_mut(); 3];
+/// Runs a call that fills some places and takes the tensors over.
+fn collect<const N: usize>(call: impl FnOnce(*mut *mut Raw) -> *mut c_char) -> [Option<Tensor>; N] {
+    let mut out = [std::ptr::null_mut(); N];
     check(call(out.as_mut_ptr()));
     // SAFETY: a pointer that is not null is a new at::Tensor that nobody else owns.
     out.map(|raw| (!raw.is_null()).then(|| unsafe { Tensor::from_ptr(raw) }))

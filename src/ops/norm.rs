@@ -1,14 +1,14 @@
-//! Group normalisation, with the silu that follows it nearly everywhere.
+//! Group normalisation, with the silu that follows it nearly everywhere and with what comes before it.
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use super::fused::Fused;
+use super::norm_op::{FusedNorm, Norm};
 
 /// Normalises each group of channels of each image to mean 0 and variance 1, then scales and shifts each
 /// channel (Wu & He 2018); the variance is the biased one, as in PyTorch. `silu` is applied last, where asked for.
 ///
-/// The result has the number format of `x`; statistics, scale and shift are 32-bit floats in any case.
+/// The result has the number format of `x`; statistics, scale and shift are 32-bit floats at least.
 ///
 /// # Shapes
 /// - `x`: `[N, C, H, W]`, C divisible by `groups`; `weight`, `bias`: `[C]`
@@ -21,7 +21,50 @@ pub(crate) fn group_norm(
     silu: bool,
 ) -> Tensor<4> {
     let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as Fused>::group_norm(x, weight, bias, groups, eps, silu))
+    Tensor::from_dispatch(<Dispatch as FusedNorm>::group_norm(x, weight, bias, norm(groups, eps, silu)))
+}
+
+/// [`group_norm`] of `x` with a number of its own added to each channel of each image: a time embedding.
+///
+/// # Shapes
+/// - `x`: `[N, C, H, W]`; `addend`: `[N, C]`, in the format of `x`
+pub(crate) fn group_norm_of_sum(
+    x: Tensor<4>,
+    addend: Tensor<2>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    groups: usize,
+    eps: f64,
+    silu: bool,
+) -> Tensor<4> {
+    let (x, addend) = (x.into_dispatch(), addend.into_dispatch());
+    let (weight, bias) = (weight.into_dispatch(), bias.into_dispatch());
+    let norm = norm(groups, eps, silu);
+    Tensor::from_dispatch(<Dispatch as FusedNorm>::group_norm_with(x, addend, weight, bias, norm))
+}
+
+/// [`group_norm`] of the channels of `x` and then those of `skip`; groups may span both.
+///
+/// # Shapes
+/// - `x`: `[N, C, H, W]`; `skip`: `[N, D, H, W]`, in the same format; `weight`, `bias`: `[C + D]`
+/// - returns `[N, C + D, H, W]`
+pub(crate) fn group_norm_of_joined(
+    x: Tensor<4>,
+    skip: Tensor<4>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    groups: usize,
+    eps: f64,
+    silu: bool,
+) -> Tensor<4> {
+    let (x, skip) = (x.into_dispatch(), skip.into_dispatch());
+    let (weight, bias) = (weight.into_dispatch(), bias.into_dispatch());
+    let norm = norm(groups, eps, silu);
+    Tensor::from_dispatch(<Dispatch as FusedNorm>::group_norm_with(x, skip, weight, bias, norm))
+}
+
+fn norm(groups: usize, eps: f64, silu: bool) -> Norm {
+    Norm { groups: groups as i64, eps, silu }
 }
 
 #[cfg(test)]
@@ -55,6 +98,100 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_norm_of_a_sum_or_of_joined_maps_equals_the_plain_one_forward_and_backward() {
+        let finish = |y: Tensor<4>, silu| if silu { burn::tensor::activation::silu(y) } else { y };
+        // Groups that lie on both sides of the seam, areas that are no multiple of a vector.
+        for (n, [c, d], groups, [h, w]) in [
+            (3, [4, 2], 2, [6, 6]),
+            (2, [5, 7], 4, [7, 7]),
+            (1, [1, 2], 1, [1, 3]),
+            (2, [16, 8], 8, [33, 35]),
+        ] {
+            for silu in [false, true] {
+                let affine = |all: usize| [random([all, 1, 1, 1], 3), random([all, 1, 1, 1], 4)];
+                let ([weight, bias], all) = (affine(c + d), c + d);
+                assert_same(
+                    [random([n, c, h, w], 1), random([n, d, h, w], 2), weight.clone(), bias.clone()],
+                    |[x, skip, w, b]| {
+                        group_norm_of_joined(x, skip, w.reshape([all]), b.reshape([all]), groups, 1e-5, silu)
+                    },
+                    |[x, skip, w, b]| {
+                        let x = Tensor::cat(vec![x, skip], 1);
+                        finish(plain(x, w.reshape([all]), b.reshape([all]), groups, 1e-5), silu)
+                    },
+                );
+                assert_same(
+                    [random([n, all, h, w], 1), random([n, all, 1, 1], 2), weight, bias],
+                    |[x, t, w, b]| {
+                        let t = t.reshape([n, all]);
+                        group_norm_of_sum(x, t, w.reshape([all]), b.reshape([all]), groups, 1e-5, silu)
+                    },
+                    |[x, t, w, b]| {
+                        finish(plain(x + t, w.reshape([all]), b.reshape([all]), groups, 1e-5), silu)
+                    },
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn sixteen_bits_of_a_sum_or_of_joined_maps_stay_near_thirty_two() {
+        let affine = || [random([12, 1, 1, 1], 3), random([12, 1, 1, 1], 4)];
+        let [w, b] = affine();
+        assert_near(
+            [random([2, 8, 5, 5], 1), random([2, 4, 5, 5], 2), w, b],
+            [true, true, false, false],
+            |[x, skip, w, b]| group_norm_of_joined(x, skip, w.reshape([12]), b.reshape([12]), 4, 1e-5, true),
+        );
+        let [w, b] = affine();
+        assert_near(
+            [random([2, 12, 5, 5], 1), random([2, 12, 1, 1], 2), w, b],
+            [true, true, false, false],
+            |[x, t, w, b]| {
+                group_norm_of_sum(x, t.reshape([2, 12]), w.reshape([12]), b.reshape([12]), 4, 1e-5, true)
+            },
+        );
+    }
+
+    /// A result does not depend on how many threads there are, nor on what it is computed beside.
+    #[test]
+    fn an_image_gets_the_same_bits_alone_and_among_others() {
+        let affine = || {
+            (Tensor::ones([24], &random([1, 1, 1, 1], 0).device()), random([24, 1, 1, 1], 3).reshape([24]))
+        };
+        let of = |x: Tensor<4>| {
+            let (weight, bias) = affine();
+            group_norm(x, weight, bias, 8, 1e-5, true).into_data().try_into_vec::<f32>().unwrap()
+        };
+        let many = random([40, 24, 9, 9], 1);
+        let (all, length) = (of(many.clone()), 24 * 81);
+        for image in [0, 7, 39] {
+            let alone = of(many.clone().slice([image..image + 1, 0..24, 0..9, 0..9]));
+            let among = &all[image * length..(image + 1) * length];
+            assert!(alone.iter().zip(among).all(|(a, b)| a.to_bits() == b.to_bits()), "image {image}");
+        }
+    }
+
+    #[test]
+    fn silu_is_right_where_its_exponential_overflows_or_is_no_number() {
+        let probes = [-1000.0, -104.0, -88.5, -20.0, -1e-8, 0.0, 1e-8, 20.0, 88.5, 104.0, 1000.0, f32::NAN];
+        let device = random([1, 1, 1, 1], 0).device();
+        let bias = Tensor::<1>::from_data(burn::tensor::TensorData::new(probes.to_vec(), [12]), &device);
+        // A weight of zero leaves the bias alone.
+        let y = group_norm(random([1, 12, 2, 2], 1), Tensor::zeros([12], &device), bias, 12, 1e-5, true);
+        let y: Vec<f32> = y.into_data().try_into_vec().unwrap();
+        for (found, z) in y.chunks(4).zip(probes) {
+            let expected = f64::from(z) / (1.0 + (-f64::from(z)).exp());
+            let near = |y: f32| (f64::from(y) - expected).abs() <= 3e-7 * expected.abs() + 1e-37;
+            assert!(
+                found.iter().all(|y| near(*y) || (y.is_nan() && z.is_nan())),
+                "silu({z}) is not {found:?}"
+            );
+        }
+        assert!(y[0].to_bits() == (-0.0f32).to_bits(), "{}", y[0]);
     }
 
     #[test]

@@ -19,22 +19,27 @@ pub(super) fn random(shape: [usize; 4], seed: u64) -> Tensor<4> {
 }
 
 /// Runs both on the same inputs and compares.
-pub(super) fn assert_same(
-    inputs: [Tensor<4>; 3],
-    fused: impl Fn([Tensor<4>; 3]) -> Tensor<4>,
-    plain: impl Fn([Tensor<4>; 3]) -> Tensor<4>,
+pub(super) fn assert_same<const N: usize>(
+    inputs: [Tensor<4>; N],
+    fused: impl Fn([Tensor<4>; N]) -> Tensor<4>,
+    plain: impl Fn([Tensor<4>; N]) -> Tensor<4>,
 ) {
     let without_gradient = fused(inputs.clone());
     let ours = run(&inputs, &fused);
     let theirs = run(&inputs, &plain);
     close(&without_gradient, &theirs[0], "output outside training");
-    for ((ours, theirs), what) in ours.iter().zip(&theirs).zip(["output", "first", "second", "third"]) {
-        close(ours, theirs, what);
+    for (place, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+        close(ours, theirs, &named(place));
     }
 }
 
+/// What stands at this place of what `run` gives.
+fn named(place: usize) -> String {
+    if place == 0 { "output".into() } else { format!("gradient of input {place}") }
+}
+
 /// The output and the gradients of Σ output·cotangent.
-fn run(inputs: &[Tensor<4>; 3], op: &impl Fn([Tensor<4>; 3]) -> Tensor<4>) -> Vec<Tensor<4>> {
+fn run<const N: usize>(inputs: &[Tensor<4>; N], op: &impl Fn([Tensor<4>; N]) -> Tensor<4>) -> Vec<Tensor<4>> {
     let leaves = inputs.clone().map(|input| input.autodiff().require_grad());
     let output = op(leaves.clone());
     let cotangent = random(output.dims(), 99);
@@ -91,21 +96,26 @@ fn a_process_that_may_die() {
 
 /// Runs an operation in 16 and in 32 bits on the same inputs, those that `cast` names rounded to 16 beforehand, and
 /// compares outputs and gradients, which must come back in 32.
-pub(super) fn assert_near(inputs: [Tensor<4>; 3], cast: [bool; 3], op: impl Fn([Tensor<4>; 3]) -> Tensor<4>) {
+pub(super) fn assert_near<const N: usize>(
+    inputs: [Tensor<4>; N],
+    cast: [bool; N],
+    op: impl Fn([Tensor<4>; N]) -> Tensor<4>,
+) {
     for (format, tolerance) in reduced_formats() {
         let mut which = cast.into_iter();
         let rounded = inputs.clone().map(|x| match which.next() {
             Some(true) => x.cast(format).cast(FloatDType::F32),
             _ => x,
         });
-        let reduced = |inputs: [Tensor<4>; 3]| {
+        let reduced = |inputs: [Tensor<4>; N]| {
             let mut which = cast.into_iter();
             let y = op(inputs.map(|x| if which.next() == Some(true) { x.cast(format) } else { x }));
             assert_eq!(FloatDType::from(y.dtype()), format, "the result has the format of the input");
             y.cast(FloatDType::F32)
         };
         let (ours, exact) = (run(&rounded, &reduced), run(&rounded, &op));
-        for ((ours, exact), what) in ours.into_iter().zip(exact).zip(["output", "first", "second", "third"]) {
+        for (place, (ours, exact)) in ours.into_iter().zip(exact).enumerate() {
+            let what = named(place);
             assert_eq!(FloatDType::from(ours.dtype()), FloatDType::F32, "{what}");
             let flat = |x: Tensor<4>| x.flatten::<1>(0, 3);
             let found = distance(flat(ours), flat(exact));
