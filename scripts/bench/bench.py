@@ -20,6 +20,10 @@ import sweep
 from cases import CASES
 
 COMPARISONS = dict(step=step, sample=sample, sweep=sweep, scheduler=scheduler)
+# Sizes of `--trial`.
+TRIAL = dict(
+    rounds=1, networks=["28"], steps=1, warmup=1, no_compile=True, images=2, sampling_steps=2, trainings=2, training_steps=2,
+)
 
 
 def arguments():
@@ -28,7 +32,8 @@ def arguments():
     parser.add_argument("comparison", nargs="*", help=f"of {', '.join(COMPARISONS)}; none: all")
     parser.add_argument("--rounds", type=positive, default=5, help="how often each side is measured (5)")
     parser.add_argument("--threads", type=positive, default=os.cpu_count(), help="of both sides (every core)")
-    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("BENCHMARKS.md"), help="the file to update")
+    parser.add_argument("--output", type=pathlib.Path, help="the file to update (BENCHMARKS.md)")
+    parser.add_argument("--trial", action="store_true", help="one round of next to nothing, to see that all of it works; keeps no figure")
     of_step = parser.add_argument_group("step")
     of_step.add_argument("--networks", nargs="+", choices=CASES, default=list(CASES), metavar="NAME", help="some of " + ", ".join(CASES))
     of_step.add_argument("--steps", type=positive, default=10, help="steps that count in a round (10)")
@@ -36,7 +41,7 @@ def arguments():
     of_step.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
     of_sample = parser.add_argument_group("sample")
     of_sample.add_argument("--images", type=positive, default=64, help="images to draw (64)")
-    of_sample.add_argument("--sampling-steps", type=positive, default=50, help="steps of DDIM (50)")
+    of_sample.add_argument("--sampling-steps", type=positive, default=50, help="steps of DDIM, of the sweep too (50)")
     of_sweep = parser.add_argument_group("sweep")
     of_sweep.add_argument("--trainings", type=positive, default=8, help="trainings of the sweep (8)")
     of_sweep.add_argument("--training-steps", type=positive, default=300, help="steps of each (300)")
@@ -45,6 +50,8 @@ def arguments():
     if unknown:
         parser.error(f"{unknown[0]} is no comparison; there are {', '.join(COMPARISONS)}")
     parsed.program = parsed.program.resolve()
+    if parsed.trial:
+        vars(parsed).update(TRIAL)
     return parsed
 
 
@@ -82,8 +89,11 @@ def main():
             print(f"warning: {warning}", file=sys.stderr)
             about += f"\n\n**{warning}**"
         command = f"Command: `scripts/bench/run {' '.join(sys.argv[2:])}`."
-        put_section(bench.output, name, f"{about}\n\n{command}\n\n{text}")
-        print(f"{text}\n\nwritten: {bench.output}", flush=True)
+        print(text, flush=True)
+        output = bench.output or (None if bench.trial else pathlib.Path("BENCHMARKS.md"))
+        if output:
+            put_section(output, name, f"{about}\n\n{command}\n\n{text}")
+            print(f"\nwritten: {output}", flush=True)
 
 
 if __name__ == "__main__":

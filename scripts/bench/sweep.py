@@ -18,7 +18,6 @@ CASE = CASES["28"]
 PICTURES = 2000
 EVALUATED = 256
 DRAWN = 16
-SAMPLING_STEPS = 50
 
 
 def write_pictures(folder, size):
@@ -43,7 +42,7 @@ def measure(bench):
         "data.dataset": "folder", "data.root": str(folder / "pictures"), "data.validation_fraction": 0.15,
         "training.batch_size": CASE["batch"], "training.steps": steps, "training.log_every": 50,
         "evaluation.every": steps, "evaluation.images": EVALUATED, "evaluation.metrics": ["loss"],
-        "sampling.every": steps, "sampling.num_samples": DRAWN, "sampling.steps": SAMPLING_STEPS, "sampling.sampler": "ddim",
+        "sampling.every": steps, "sampling.num_samples": DRAWN, "sampling.steps": bench.sampling_steps, "sampling.sampler": "ddim",
         "checkpoint.every": 0, "runtime.data_dir": "data",
     }
     text = experiment(network, settings) + f"[sweep.grid]\n\"training.learning_rate\" = [{', '.join(rates)}]\n"
@@ -73,7 +72,7 @@ def measure(bench):
         command = [
             sys.executable, PEER, "--multirun", f"learning_rate={','.join(rates)}", f"steps={steps}", f"threads={threads}",
             f"pictures={folder / 'pictures.npy'}", f"evaluated={EVALUATED}", f"drawn={DRAWN}",
-            f"sampling_steps={SAMPLING_STEPS}", "hydra.sweep.dir=multirun", *more,
+            f"sampling_steps={bench.sampling_steps}", "hydra.sweep.dir=multirun", *more,
         ]
         seconds = timed(f"Hydra ({name})", command, place, threads)
         done = len(list(place.glob("multirun/*/samples.png")))
@@ -97,7 +96,7 @@ def measure(bench):
     about = (
         f"Seconds of a sweep of {bench.trainings} trainings, median and range of {bench.rounds} rounds in turn, from the "
         f"start of the command to its end: {CASE['title']}, batch {CASE['batch']}, {steps} steps, one evaluation of the loss "
-        f"on {EVALUATED} held-out images with averaged and raw weights, {DRAWN} images by {SAMPLING_STEPS} steps of DDIM, a "
+        f"on {EVALUATED} held-out images with averaged and raw weights, {DRAWN} images by {bench.sampling_steps} steps of DDIM, a "
         "checkpoint. We read PNG files and choose jobs and threads ourselves; the peer is given decoded images."
     )
     return f"{about}\n\n{table(['launcher of Hydra', 'ablate s', 'Hydra s', 'ratio'], rows)}"

@@ -47,7 +47,7 @@ fn the_parts_of_a_step_add_up_to_it_and_every_operation_is_there() {
     let operations = list(&found["operations"]);
     let flops: f64 = operations.iter().map(|op| number(&op["flops"]) * number(&op["count"])).sum();
     assert_eq!(flops, number(&found["step_flops"]), "each operation is counted, and none twice");
-    for kind in ["conv 3x3", "linear", "group norm + silu", "attention"] {
+    for kind in ["conv 3x3", "linear", "+ time, group norm, silu", "self-attention"] {
         assert!(operations.iter().any(|op| op["kind"] == kind), "no {kind}");
     }
     assert_eq!(place.files(), ["x.toml"], "a bench writes nothing");

@@ -139,9 +139,9 @@ fn operations(report: &Report) -> String {
         ["operation", "shape", "count", "forward", "backward", "GFLOP", "GFLOP/s", "of peak", "of step"];
     let mut text = grid(header, rows, &[2, 3, 4, 5, 6, 7, 8]);
     text.push_str(
-        "Each by itself, ms of one pass; the share is that of all of them. All else is what forward and backward have \
-         beyond: sums,\nconcatenations, up-sampling, the loss. Alone an operation may run faster or slower than among \
-         others.\n",
+        "Each by itself, ms of one pass; the share is that of all of them. GFLOP are counted for the plain form: one that \
+         needs\nfewer may pass the peak. All else is what forward and backward have beyond, such as sums and the loss. Alone \
+         an\noperation may run faster or slower than among others.\n",
     );
     text
 }

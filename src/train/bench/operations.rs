@@ -1,8 +1,8 @@
-//! Each kind of layer by itself, forward and backward, at the shapes that this network has.
+//! Each operation of the network by itself, forward and backward, at the shapes that this network has.
 //!
 //! In: a configuration and how long its step takes. Out: one [`Operation`] for each distinct shape, with how often a step
-//! has it. `shape` reads the list of layers, `timed` runs them. What is between the layers (sums, concatenations,
-//! up-sampling, the loss) is not here: it is what a step's forward and backward have beyond the sum of these.
+//! has it. `shape` reads the list of layers, `timed` runs them. What is between them (residual sums, the time embedding's
+//! activations, the loss) is not here: it is what a step's forward and backward have beyond the sum of these.
 
 mod shape;
 mod timed;
@@ -14,10 +14,10 @@ use super::Spread;
 use crate::config::Config;
 use shape::{Shape, shapes};
 
-/// One shape of one kind of layer.
+/// One shape of one kind of operation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Operation {
-    /// `conv 3x3`, `conv 3x3 stride 2`, `conv 1x1`, `linear`, `group norm`, `group norm + silu`, `attention`.
+    /// Such as `conv 3x3`, `upsample, conv 3x3`, `linear`, `group norm, silu`, `self-attention`.
     pub kind: String,
     /// What it maps to what, such as `[16, 64, 32, 32] -> 128`.
     pub shape: String,
@@ -27,7 +27,8 @@ pub struct Operation {
     pub forward_seconds: Spread,
     /// One backward pass: the gradients of weights and, unless it reads data, of its input.
     pub backward_seconds: Spread,
-    /// Operations of one forward and backward pass; 0 where the count has none.
+    /// Operations of one forward and backward pass as they are counted for the plain form of it, whatever it takes;
+    /// 0 where the count has none.
     pub flops: u64,
     /// Operations a second, where there are any.
     pub flops_per_second: Option<f64>,
@@ -48,7 +49,7 @@ pub(super) fn measure(config: &Config, device: &Device, step_seconds: f64) -> Ve
 fn operation(shape: &Shape, count: usize, config: &Config, device: &Device, step_seconds: f64) -> Operation {
     let [forward_seconds, backward_seconds] = timed::measure(shape, config, device);
     let once = forward_seconds.median + backward_seconds.median;
-    let flops = shape.train_flops();
+    let flops = shape.flops;
     Operation {
         kind: shape.kind(),
         shape: shape.to_string(),

@@ -4,11 +4,10 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Distribution, FloatDType, Tensor};
 
-use super::Shape;
+use super::shape::{Shape, Unit};
 use crate::config::Config;
 use crate::model::number_format;
 use crate::ops;
-use crate::sizing::Kind;
 use crate::train::bench::Spread;
 use crate::train::clock::wait_for;
 
@@ -19,46 +18,80 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// Times of a forward and of a backward pass.
 pub(super) fn measure(shape: &Shape, config: &Config, device: &Device) -> [Spread; 2] {
     let leaves = Leaves { device, format: number_format(config.training.precision) };
-    let (n, inputs, outputs) = (shape.images, shape.inputs, shape.outputs);
-    match shape.kind {
-        Kind::Conv { kernel } => {
-            let side = shape.side() * shape.stride;
-            let x = leaves.features([n, inputs, side, side], shape.input_gradient);
-            let weight = leaves.weights([outputs, inputs, kernel, kernel]);
-            let bias = leaves.weights([outputs]);
-            let padding = match (shape.stride, config.model.downsample_padding) {
-                (1, _) => [kernel / 2; 2],
-                (_, 0) => [0, 1],
-                (_, padding) => [padding; 2],
-            };
-            timed(device, || ops::conv2d(x.clone(), weight.clone(), bias.clone(), shape.stride, padding))
+    match shape.unit {
+        Unit::Conv { kernel, stride } => convolution(shape, [kernel, stride], config, &leaves),
+        Unit::UpsampledConv => {
+            let x = leaves.map(shape, shape.inputs);
+            let (weight, bias) = leaves.kernel(shape, 3);
+            timed(device, || ops::upsample_conv2d(x.clone(), weight.clone(), bias.clone()))
         }
-        Kind::Linear if shape.positions == 1 => {
-            let x = leaves.features([n, inputs], shape.input_gradient);
-            let (weight, bias) = (leaves.weights([outputs, inputs]), leaves.weights([outputs]));
+        Unit::Pointwise { skip } => {
+            let x = leaves.map(shape, shape.inputs - skip);
+            let skip = (skip > 0).then(|| leaves.map(shape, skip));
+            let (weight, bias) = leaves.kernel(shape, 1);
+            timed(device, || ops::pointwise(x.clone(), skip.clone(), weight.clone(), bias.clone()))
+        }
+        Unit::Linear => {
+            let x = leaves.features([shape.images, shape.inputs], shape.input_gradient);
+            let (weight, bias) = leaves.linear(shape.inputs, shape.outputs);
             timed(device, || ops::linear(x.clone(), weight.clone(), bias.clone()))
         }
-        Kind::Linear => {
-            let x = leaves.features([n, shape.positions, inputs], shape.input_gradient);
-            let (weight, bias) = (leaves.weights([outputs, inputs]), leaves.weights([outputs]));
-            timed(device, || ops::linear(x.clone(), weight.clone(), bias.clone()))
-        }
-        Kind::GroupNorm => {
-            let x = leaves.features([n, inputs, shape.side(), shape.side()], true);
-            let (weight, bias) = (leaves.weights([inputs]), leaves.weights([inputs]));
-            let (groups, eps) = (config.model.norm_groups, config.model.norm_eps);
+        Unit::Norm | Unit::NormSilu { .. } | Unit::NormSiluOfSum => norm(shape, config, &leaves),
+        Unit::SelfAttention => {
+            let c = shape.inputs;
+            let (x, normed) = (leaves.map(shape, c), leaves.map(shape, c));
+            let inner = [(); 3].map(|()| leaves.linear(c, c));
+            let outer = leaves.linear(c, c);
+            let heads = c / config.model.head_dim(c);
             timed(device, || {
-                ops::group_norm(x.clone(), weight.clone(), bias.clone(), groups, eps, shape.silu)
+                ops::self_attention(x.clone(), normed.clone(), inner.clone(), outer.clone(), heads)
             })
         }
-        Kind::Attention => {
-            let [q, k, v] = [(); 3].map(|()| leaves.features([n, shape.positions, inputs], true));
-            let width = config.model.head_dim(inputs);
-            // Heads are cut out of joined channels, as in the network.
-            let split = |x: &Tensor<3>| -> Tensor<4> {
-                x.clone().reshape([n, shape.positions, inputs / width, width]).swap_dims(1, 2)
-            };
-            timed(device, || ops::attention(split(&q), split(&k), split(&v)))
+    }
+}
+
+fn convolution(
+    shape: &Shape,
+    [kernel, stride]: [usize; 2],
+    config: &Config,
+    leaves: &Leaves<'_>,
+) -> [Spread; 2] {
+    let x = leaves.map(shape, shape.inputs);
+    let (weight, bias) = leaves.kernel(shape, kernel);
+    let padding = match (stride, config.model.downsample_padding) {
+        (1, _) => [kernel / 2; 2],
+        (_, 0) => [0, 1],
+        (_, padding) => [padding; 2],
+    };
+    timed(leaves.device, || ops::conv2d(x.clone(), weight.clone(), bias.clone(), stride, padding))
+}
+
+fn norm(shape: &Shape, config: &Config, leaves: &Leaves<'_>) -> [Spread; 2] {
+    let c = shape.inputs;
+    let (groups, eps) = (config.model.norm_groups, config.model.norm_eps);
+    let (weight, bias) = (leaves.weights([c]), leaves.weights([c]));
+    let scale = || (weight.clone(), bias.clone());
+    match shape.unit {
+        Unit::NormSilu { skip } if skip > 0 => {
+            let (x, skip) = (leaves.map(shape, c - skip), leaves.map(shape, skip));
+            timed(leaves.device, || {
+                let (weight, bias) = scale();
+                ops::group_norm_of_joined(x.clone(), skip.clone(), weight, bias, groups, eps, true)
+            })
+        }
+        Unit::NormSiluOfSum => {
+            let (x, time) = (leaves.map(shape, c), leaves.features([shape.images, c], true));
+            timed(leaves.device, || {
+                let (weight, bias) = scale();
+                ops::group_norm_of_sum(x.clone(), time.clone(), weight, bias, groups, eps, true)
+            })
+        }
+        unit => {
+            let x = leaves.map(shape, c);
+            timed(leaves.device, || {
+                let (weight, bias) = scale();
+                ops::group_norm(x.clone(), weight, bias, groups, eps, unit != Unit::Norm)
+            })
         }
     }
 }
@@ -73,6 +106,22 @@ impl Leaves<'_> {
     /// A parameter.
     fn weights<const D: usize>(&self, shape: [usize; D]) -> Tensor<D> {
         self.normal(shape).autodiff().require_grad()
+    }
+
+    /// Weight and bias of a convolution.
+    fn kernel(&self, shape: &Shape, size: usize) -> (Tensor<4>, Tensor<1>) {
+        (self.weights([shape.outputs, shape.inputs, size, size]), self.weights([shape.outputs]))
+    }
+
+    /// Weight and bias of a linear map.
+    fn linear(&self, inputs: usize, outputs: usize) -> (Tensor<2>, Tensor<1>) {
+        (self.weights([outputs, inputs]), self.weights([outputs]))
+    }
+
+    /// So many channels of what an operation reads.
+    fn map(&self, shape: &Shape, channels: usize) -> Tensor<4> {
+        let side = shape.input_side();
+        self.features([shape.images, channels, side, side], shape.input_gradient)
     }
 
     /// The output of a layer before, or data.
