@@ -54,12 +54,12 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["words", "files", "set", "pin", "variant", "steps", "warmup", "threads", "data", "step_only"])]
     scheduler: bool,
 
-    /// Runs to start [default: 1000].
-    #[arg(long, value_name = "N", requires = "scheduler", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    /// Runs to start, with --scheduler [default: 1000].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     runs: Option<u32>,
 
-    /// Points to plan, rounded up to a square [default: 10000].
-    #[arg(long, value_name = "N", requires = "scheduler", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    /// Points to plan, rounded up to a square, with --scheduler [default: 10000].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     points: Option<u32>,
 }
 
@@ -75,6 +75,10 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         };
         print(&text)?;
         return Ok(ExitCode::SUCCESS);
+    }
+    // The parser would not ask for a flag that conflicts with what is there.
+    if args.runs.or(args.points).is_some() {
+        return Err(Failure::user("--runs and --points are of --scheduler, which was not asked for"));
     }
     step(&args)
 }

@@ -96,7 +96,7 @@ fn what_cannot_be_measured_is_refused_with_code_2() {
         (&["x.toml", "--variant", "none"], "--variant none names no variant of x"),
         (&["x.toml", "--steps", "0"], "0 is not in 1..=100000"),
         (&["x.toml", "--scheduler"], "cannot be used with"),
-        (&["x.toml", "--runs", "3"], "--scheduler"),
+        (&["x.toml", "--runs", "3"], "--runs and --points are of --scheduler, which was not asked for"),
         (&["mnist", "--data", "--steps", "1"], "mnist"),
     ] {
         let ran = place.ablate(&[&["bench"], arguments].concat()).exits(2);

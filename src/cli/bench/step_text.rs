@@ -69,18 +69,24 @@ fn parts(steps: &Steps) -> String {
     }));
     let median = format!("ms of {} steps", steps.count);
     let mut text = grid([median.as_str(), "median", "min", "max", "share"], rows, &[1, 2, 3, 4]);
-    if let Some(Averages { tracks, with_seconds, without_seconds, seconds_per_step, .. }) = &steps.averages {
-        let plural = if *tracks == 1 { "" } else { "s" };
-        let [with, without, cost] =
-            [with_seconds.median, without_seconds.median, *seconds_per_step].map(milliseconds);
-        let share = percent(seconds_per_step / steps.step_seconds.median);
-        let _ = writeln!(
-            text,
-            "of the update, {tracks} average{plural} of the weights: {cost} ms a step, {share} ({with} with, {without} \
-             without)"
-        );
+    if let Some(averages) = &steps.averages {
+        text.push_str(&averages_line(averages, steps.step_seconds.median));
     }
     text
+}
+
+/// What the averages cost; the difference of two noisy times may come out below 0.
+fn averages_line(averages: &Averages, step_seconds: f64) -> String {
+    let Averages { tracks, with_seconds, without_seconds, seconds_per_step, .. } = averages;
+    let plural = if *tracks == 1 { "" } else { "s" };
+    let cost = match *seconds_per_step {
+        cost if cost > 0.0 => format!("{} ms a step, {}", milliseconds(cost), percent(cost / step_seconds)),
+        _ => "less than the noise".to_owned(),
+    };
+    let [with, without] = [with_seconds.median, without_seconds.median].map(milliseconds);
+    format!(
+        "of the update, {tracks} average{plural} of the weights: {cost} ({with} with, {without} without)\n"
+    )
 }
 
 /// Speed and memory.
@@ -154,6 +160,8 @@ fn percent(share: f64) -> String {
     format!("{:.1}%", share * 100.0)
 }
 
+/// In thousand millions, with three digits where one would be lost.
 fn giga(number: f64) -> String {
-    format!("{:.1}", number / 1e9)
+    let digits = if number < 1e9 { 3 } else { 1 };
+    format!("{:.digits$}", number / 1e9)
 }
