@@ -3,6 +3,7 @@ one training after the other with every core, and its joblib launcher, as many o
 cores. The time is that of the whole command on all sides.
 """
 
+import os
 import pathlib
 import shutil
 import sys
@@ -45,6 +46,9 @@ def measure(bench):
         "sampling.every": steps, "sampling.num_samples": DRAWN, "sampling.steps": bench.sampling_steps, "sampling.sampler": "ddim",
         "checkpoint.every": 0, "runtime.data_dir": "data",
     }
+    if bench.threads != os.cpu_count():
+        # Left alone we take every core, which the peers then may not.
+        settings |= {"runtime.jobs": bench.threads, "runtime.threads": 1}
     text = experiment(network, settings) + f"[sweep.grid]\n\"training.learning_rate\" = [{', '.join(rates)}]\n"
 
     def fresh(name):
