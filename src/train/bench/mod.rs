@@ -83,8 +83,10 @@ pub fn measure(config: &Config, request: &Request) -> Result<Report, Error> {
     let (matrix_product, operations) = match request.parts {
         true => {
             let whole = steps.step_seconds.median;
-            let product = product::measure(name, &device, config.training.precision);
-            (Some(product), operations::measure(config, &device, whole))
+            // Before and after, since a disturbance lasts.
+            let product = || product::measure(name, &device, config.training.precision);
+            let (before, operations) = (product(), operations::measure(config, &device, whole));
+            (Some(before.faster_of(product())), operations)
         }
         false => (None, vec![]),
     };

@@ -24,6 +24,12 @@ pub struct Product {
     pub flops_per_second: f64,
 }
 
+impl Product {
+    pub(super) fn faster_of(self, other: Self) -> Self {
+        if other.seconds < self.seconds { other } else { self }
+    }
+}
+
 pub(super) fn measure(name: DeviceName, device: &Device, precision: Precision) -> Product {
     let size: usize = if name == DeviceName::Cpu { 2048 } else { 8192 };
     let factor = || {
