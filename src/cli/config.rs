@@ -69,7 +69,7 @@ fn show(experiment: &ExperimentArgs, json: bool) -> Result<(), Failure> {
 }
 
 /// A table without lines; columns of numbers are those in `numeric`. Cells are never wrapped.
-fn grid<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, numeric: &[usize]) -> String {
+pub(super) fn grid<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, numeric: &[usize]) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);

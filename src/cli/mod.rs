@@ -1,5 +1,6 @@
 //! The command line: one file a command; each parses, calls one library function and prints.
 
+mod bench;
 mod check;
 mod chosen;
 mod compare;
@@ -81,6 +82,8 @@ enum Command {
     Check(check::Args),
     /// Delete the checkpoints that checkpoint.keep and checkpoint.pin let go.
     Prune(prune::Args),
+    /// Measure the speed of a training step and where its time goes; makes no run.
+    Bench(bench::Args),
     /// Noise schedules: beta, alpha_bar, SNR and log-SNR, several side by side, with a verdict on each.
     Schedule(schedule::Args),
     /// Show a resolved configuration, or where one of its values comes from.
@@ -134,6 +137,7 @@ pub fn main() -> u8 {
         Command::Import(args) => import::exec(args),
         Command::Check(args) => check::exec(args),
         Command::Prune(args) => prune::exec(args),
+        Command::Bench(args) => bench::exec(args),
         Command::Schedule(args) => schedule::exec(args),
         Command::Config(args) => config::exec(args),
         Command::Data(args) => data::exec(args),

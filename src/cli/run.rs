@@ -14,6 +14,7 @@ pub(super) mod session;
 pub(super) use entry::{Entry, make_paths_absolute};
 pub(super) use exact::{refuse_inexact, require_exact};
 pub(super) use precision::check_precision;
+pub(super) use prepare::prepare;
 pub(super) use session::{Options, Session, end_at_once_until_launched, require_torch, storage, take};
 
 use std::path::{Path, PathBuf};

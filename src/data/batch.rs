@@ -121,8 +121,9 @@ impl Batcher {
     }
 }
 
-/// ⌊u·T⌋; the minimum guards against a product that rounds up to T.
-fn timestep(u: f64, timesteps: usize) -> i64 {
+/// The timestep of a `u` in `[0, 1)`: ⌊u·T⌋; the minimum guards against a product that rounds up to T.
+#[must_use]
+pub fn timestep(u: f64, timesteps: usize) -> i64 {
     ((u * timesteps as f64) as i64).min(timesteps as i64 - 1)
 }
 

@@ -44,7 +44,7 @@ mod survey;
 
 pub(crate) use dataset::nested_places;
 
-pub use batch::{Batch, BatchPlan, Batcher};
+pub use batch::{Batch, BatchPlan, Batcher, timestep};
 pub use dataset::{DataSet, check, open, open_as_found, open_reporting};
 pub use error::Error;
 pub use feature_cache::{CachedFeatures, FeatureCache};

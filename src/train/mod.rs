@@ -2,8 +2,10 @@
 //!
 //! In: a run folder, its configuration and its data. Out: rows, checkpoints and sample grids in that folder.
 //! `job` is what it is asked; `trainer` is the loop; `step` one optimizer step; `state` what a checkpoint saves; `recorder` the CSVs;
-//! `precision` asks whether a machine can compute in 16 bits.
+//! `precision` asks whether a machine can compute in 16 bits; `bench` measures a step, whose parts `clock` tells apart.
 
+pub mod bench;
+mod clock;
 mod ema;
 mod evaluation;
 mod job;

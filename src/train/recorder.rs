@@ -125,7 +125,7 @@ pub(crate) fn image_cells<'a>(step: u64, weights: &'a str, image: &Share) -> [Ce
 }
 
 /// Largest resident memory of this process so far, where the system tells.
-fn peak_memory_bytes() -> Option<u64> {
+pub(super) fn peak_memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::clock::{Clock, Phase};
 use super::loss_scale::Exhausted;
 use super::optimizer::{clip, learning_rate, squared_norms};
 use super::parameters::{self, Flat};
@@ -27,7 +28,7 @@ pub(super) struct Step {
     pub(super) ema_decay: f64,
 }
 
-/// Moves the state by one step.
+/// Moves the state by one step; `clock` is told where each part of it ends.
 ///
 /// A step whose gradient does not fit under the loss scale moves everything but the weights and the optimizer:
 /// its images are used up and the schedules go on, as in a PyTorch loop around `GradScaler.step`.
@@ -41,6 +42,7 @@ pub(super) fn step(
     schedule: &Schedule,
     total_steps: u64,
     device: &Device,
+    clock: &mut Clock,
 ) -> Result<Step, Error> {
     let training = &config.training;
     let parts = training.gradient_accumulation;
@@ -51,12 +53,14 @@ pub(super) fn step(
         let key =
             Draw::new(training.seed, "dropout", state.step * parts as u64 + part as u64).below(u64::MAX);
         let micro = micro_batch(batch, part, parts, config, schedule, device);
-        let (loss, gradient) = backward(&state.network, micro, config, (parts, scale), key);
+        clock.ends(Phase::Inputs);
+        let (loss, gradient) = backward(&state.network, micro, config, (parts, scale), key, clock);
         losses.push(loss);
         total = Some(match total {
             None => gradient,
             Some(sum) => sum.into_iter().zip(gradient).map(|(sum, gradient)| sum + gradient).collect(),
         });
+        clock.ends(Phase::Backward);
     }
     let mut gradient = total.expect("gradient_accumulation is at least 1");
     if let Some(scale) = scale {
@@ -80,6 +84,7 @@ pub(super) fn step(
         state.network = parameters::with_weights(state.network.clone(), weights);
     }
     let ema_decay = ema::decay(&config.ema, config.ema.tracks()[0], state.step);
+    clock.ends(Phase::Update);
     Ok(Step { losses, norm, skipped: !usable, squared_norms, learning_rate: rate, ema_decay })
 }
 
@@ -146,11 +151,13 @@ fn backward(
     config: &Config,
     (parts, scale): (usize, Option<f64>),
     dropout_key: u64,
+    clock: &mut Clock,
 ) -> (Tensor<1>, Flat) {
     let mode = Mode::Train { dropout_key, precision: config.training.precision };
     let prediction = network.forward(micro.noised, micro.t, mode);
     let losses = loss_per_image(&config.diffusion, prediction, micro.target) * micro.weight;
     let mean = losses.clone().mean() / parts as f64;
+    clock.ends(Phase::Forward);
     let mut gradients = match scale {
         Some(scale) => (mean * scale).backward(),
         None => mean.backward(),

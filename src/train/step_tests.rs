@@ -29,7 +29,7 @@ fn stepped(scale: Option<LossScale>, pixel: f32) -> (State, Result<Step, Error>)
     let schedule = Schedule::new(&config.diffusion).unwrap();
     let mut state = State::start(&config, &device).unwrap();
     state.loss_scale = scale;
-    let made = step(&mut state, &batch(pixel), &config, &schedule, 100, &device);
+    let made = step(&mut state, &batch(pixel), &config, &schedule, 100, &device, &mut Clock::stopped());
     (state, made)
 }
 

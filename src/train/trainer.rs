@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Tensor;
 
+use super::clock::Clock;
 use super::evaluation::Evaluator;
 use super::job::{Job, Outcome, Prepared, Progress, total_steps};
 use super::recorder::{MetricsRow, Recorder, Timing};
@@ -100,8 +101,15 @@ impl<'t, 'j> Trainer<'t, 'j> {
             let started = Instant::now();
             let batch = self.batches.next_batch()?;
             self.timing.data_wait += started.elapsed();
-            let made =
-                step(&mut self.state, &batch, self.job.config, self.schedule, self.total, &self.on.device)?;
+            let made = step(
+                &mut self.state,
+                &batch,
+                self.job.config,
+                self.schedule,
+                self.total,
+                &self.on.device,
+                &mut Clock::stopped(),
+            )?;
             self.timing.images += batch.timesteps.len() as u64;
             self.pending.push(Pending {
                 step: self.state.step,

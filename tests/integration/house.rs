@@ -40,7 +40,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("memory", &["config", "sizing"]),
     ("launch", &["config", "memory", "plan", "rundir", "sizing"]),
     ("worker", &["config", "memory", "rundir", "train"]),
-    ("train", &["config", "data", "diffusion", "fidelity", "model", "ops", "rundir"]),
+    ("train", &["config", "data", "diffusion", "fidelity", "model", "ops", "rundir", "sizing"]),
     ("diffusion", &["config"]),
     ("fidelity", &["data", "ops"]),
     ("model", &["config", "ops"]),

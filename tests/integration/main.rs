@@ -1,5 +1,7 @@
 //! One integration-test binary: each one links libtorch.
 
+#[cfg(feature = "torch")]
+mod bench;
 mod bombs;
 mod compare;
 mod config;

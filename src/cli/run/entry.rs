@@ -25,7 +25,7 @@ pub(in crate::cli) struct Entry {
 
 impl Entry {
     /// A run of a plan. Paths become absolute: a worker may be started elsewhere, today or by `resume`.
-    pub(super) fn planned(planned: &PlannedRun<'_>) -> Entry {
+    pub(in crate::cli) fn planned(planned: &PlannedRun<'_>) -> Entry {
         let mut config = planned.config();
         make_paths_absolute(&mut config);
         let run = planned.run_dir();
@@ -38,7 +38,7 @@ impl Entry {
     }
 
     /// What the launcher needs.
-    pub(super) fn job(&self) -> Job {
+    pub(in crate::cli) fn job(&self) -> Job {
         let status = Status::read(&self.run).ok().flatten();
         let known = status.map(|status| status.total_steps).filter(|&steps| steps > 0);
         let total_steps = known.or(self.config.training.steps).unwrap_or(0);

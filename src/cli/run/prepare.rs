@@ -14,7 +14,7 @@ const SIZE_LIMIT: u64 = 16 << 20;
 
 /// Why a run could not be laid out.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PrepareError {
+pub(in crate::cli) enum PrepareError {
     /// The folder's name says another configuration than its file.
     #[error("{} holds another configuration than {label} stands for", path.display())]
     Foreign {
@@ -43,7 +43,7 @@ pub(super) enum PrepareError {
 /// identity leaves out is replaced, and the change recorded: it applies from the next attempt.
 ///
 /// Returns whether something was written that [`files::sync_file_system`] must still make durable.
-pub(super) fn prepare(entry: &Entry) -> Result<bool, PrepareError> {
+pub(in crate::cli) fn prepare(entry: &Entry) -> Result<bool, PrepareError> {
     if !entry.write_config {
         return Ok(false);
     }
