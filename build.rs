@@ -89,16 +89,28 @@ fn compile_native(home: &Path) {
     println!("cargo::rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     let include = home.join("include");
     let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());
-    cc::Build::new()
+    let mut build = cc::Build::new();
+    build
         .cpp(true)
         .pic(true)
         .warnings(false)
         .std("c++17")
         .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
         .include(include.join("torch/csrc/api/include"))
-        .include(include)
-        .files(["src/ops/native.cpp", "src/ops/module.cpp"])
-        .compile("ablate_native");
+        .include(include);
+    build.clone().files(["src/ops/native.cpp", "src/ops/module.cpp"]).compile("ablate_native");
+    // A product and a sum that become one instruction on some CPUs give other bits there; a square root that sets
+    // errno is not vectorised.
+    build
+        .file("src/ops/update.cpp")
+        .flag_if_supported("-ffp-contract=off")
+        .flag_if_supported("-fno-math-errno");
+    let compiler = build.get_compiler();
+    if compiler.is_like_gnu() && !compiler.is_like_clang() {
+        // libtorch's threads are gcc's, which torch-sys links; without the flag `at::parallel_for` uses one.
+        build.flag("-fopenmp");
+    }
+    build.compile("ablate_update");
 }
 
 /// The version that a libtorch (`build-version`) or a Python torch (`version.py`) states, with its `+` suffix.

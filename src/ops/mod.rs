@@ -2,6 +2,8 @@
 //!
 //! Where libtorch has an operation in one piece, `fused` uses it, with gradients from `backward`; the plain form in
 //! burn defines the result, and a test beside it holds the fused one to it. `native` reaches what tch does not bind.
+//! `update` moves all weights, moments and averages at once, in place, by a kernel of our own or by libtorch's multi-tensor
+//! functions.
 //! `probe` tries a number format that may kill the process. `extractor` runs TorchScript modules of other people on
 //! images, `linalg` is the algebra in 64 bits that their features are compared with.
 
@@ -20,6 +22,7 @@ mod norm;
 mod probe;
 #[cfg(test)]
 mod testing;
+mod update;
 
 pub(crate) use attention::attention;
 pub(crate) use conv::{conv2d, linear, upsample_nearest};
@@ -31,3 +34,6 @@ pub use linalg::LinalgError;
 pub(crate) use linalg::{Rows, nuclear_norm, root, scatter};
 pub(crate) use norm::group_norm;
 pub(crate) use probe::probe;
+pub(crate) use update::{
+    Adam, Average, Descent, Norms, Writable, accumulate, copies, gradient_norms, update,
+};

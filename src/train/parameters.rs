@@ -6,6 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor};
 
 use crate::model::UNet;
+use crate::ops::Writable;
 
 /// One flat tensor per parameter, outside autodiff.
 pub(super) type Flat = Vec<Tensor<1>>;
@@ -21,6 +22,18 @@ pub(super) fn weights(network: &UNet) -> Flat {
     let mut visitor = Read(vec![]);
     network.visit(&mut visitor);
     visitor.0
+}
+
+/// Handles through which the weights are written in place, each leaf of the network staying the same leaf.
+///
+/// A clone of the network is the same leaves and sees what is written. Whoever holds a tensor of its own on the same
+/// numbers (an average that began as the weights, a backward graph that is still alive) does not: the network then
+/// takes fresh leaves with copies.
+pub(super) fn writable(network: &mut UNet) -> Writable {
+    Writable::new(weights(network)).unwrap_or_else(|copies| {
+        *network = with_weights(network.clone(), copies);
+        Writable::new(weights(network)).expect("nobody else holds the tensors of a fresh leaf")
+    })
 }
 
 /// Takes the gradients out of a backward pass.

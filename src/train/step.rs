@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::loss_scale::Exhausted;
-use super::optimizer::{clip, learning_rate, squared_norms};
+use super::optimizer::{Gradient, learning_rate};
 use super::parameters::{self, Flat};
 use super::state::State;
 use super::{Error, ema};
@@ -12,6 +12,7 @@ use crate::data::{Batch, Draw};
 use crate::diffusion::Schedule;
 use crate::diffusion::objective::{Coefficients, loss_per_image, weight};
 use crate::model::{Mode, UNet};
+use crate::ops::{self, Norms};
 
 /// What a step leaves to be recorded; tensors stay on the device until somebody asks.
 pub(super) struct Step {
@@ -53,34 +54,41 @@ pub(super) fn step(
         let micro = micro_batch(batch, part, parts, config, schedule, device);
         let (loss, gradient) = backward(&state.network, micro, config, (parts, scale), key);
         losses.push(loss);
-        total = Some(match total {
-            None => gradient,
-            Some(sum) => sum.into_iter().zip(gradient).map(|(sum, gradient)| sum + gradient).collect(),
-        });
+        match &mut total {
+            None => total = Some(gradient),
+            Some(sum) => ops::accumulate(sum, gradient),
+        }
     }
-    let mut gradient = total.expect("gradient_accumulation is at least 1");
-    if let Some(scale) = scale {
-        gradient = gradient.into_iter().map(|gradient| gradient / scale).collect();
-    }
-    let squared_norms = squared_norms(&gradient);
-    let norm = squared_norms.clone().sum().sqrt();
+    let gradient = total.expect("gradient_accumulation is at least 1");
     let rate = learning_rate(training, state.step, total_steps);
-    let mut weights = parameters::weights(&state.network);
-    let usable = fits(state, &norm)?;
-    if usable {
-        let gradient =
-            if training.grad_clip > 0.0 { clip(gradient, &norm, training.grad_clip) } else { gradient };
-        weights = state.optimizer.update(weights, gradient, training, rate);
-    }
-    state.step += 1;
-    if ema::is_due(&config.ema, state.step) {
-        ema::update(&mut state.averages, &weights, &config.ema, state.step);
-    }
-    if usable {
-        state.network = parameters::with_weights(state.network.clone(), weights);
-    }
+    let (norms, skipped) = update(state, gradient, config, rate)?;
     let ema_decay = ema::decay(&config.ema, config.ema.tracks()[0], state.step);
-    Ok(Step { losses, norm, skipped: !usable, squared_norms, learning_rate: rate, ema_decay })
+    Ok(Step {
+        losses,
+        norm: norms.global,
+        skipped,
+        squared_norms: norms.squares,
+        learning_rate: rate,
+        ema_decay,
+    })
+}
+
+/// Moves weights, moments and averages in place, and the counters, by a gradient that ends here. Says how long it was,
+/// and whether it was left unused.
+fn update(state: &mut State, gradient: Flat, config: &Config, rate: f64) -> Result<(Norms, bool), Error> {
+    let scale = state.loss_scale.map_or(1.0, |scale| scale.factor());
+    let norms = ops::gradient_norms(&gradient, scale);
+    let usable = fits(state, &norms.global)?;
+    state.step += 1;
+    let averages = ema::due(&mut state.averages, &config.ema, state.step);
+    let weights = parameters::writable(&mut state.network);
+    if usable {
+        let gradient = Gradient { values: gradient, scale, norm: norms.global.clone() };
+        state.optimizer.update(&weights, gradient, averages, &config.training, rate);
+    } else {
+        ops::update(&weights, None, averages);
+    }
+    Ok((norms, !usable))
 }
 
 /// Whether the gradient of this norm may be used; without loss scaling always. The scale learns from it
