@@ -104,13 +104,8 @@ fn compile_native(home: &Path) {
     build
         .file("src/ops/update.cpp")
         .flag_if_supported("-ffp-contract=off")
-        .flag_if_supported("-fno-math-errno");
-    let compiler = build.get_compiler();
-    if compiler.is_like_gnu() && !compiler.is_like_clang() {
-        // libtorch's threads are gcc's, which torch-sys links; without the flag `at::parallel_for` uses one.
-        build.flag("-fopenmp");
-    }
-    build.compile("ablate_update");
+        .flag_if_supported("-fno-math-errno")
+        .compile("ablate_update");
 }
 
 /// The version that a libtorch (`build-version`) or a Python torch (`version.py`) states, with its `+` suffix.

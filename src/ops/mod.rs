@@ -20,6 +20,7 @@ mod module;
 mod native;
 mod norm;
 mod probe;
+mod seed;
 #[cfg(test)]
 mod testing;
 mod update;
@@ -34,6 +35,7 @@ pub use linalg::LinalgError;
 pub(crate) use linalg::{Rows, nuclear_norm, root, scatter};
 pub(crate) use norm::group_norm;
 pub(crate) use probe::probe;
+pub(crate) use seed::seed;
 pub(crate) use update::{
     Adam, Average, Descent, Norms, Writable, accumulate, copies, gradient_norms, update,
 };

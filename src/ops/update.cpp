@@ -6,13 +6,13 @@
 // null, or a message that the caller frees.
 
 #include <ATen/Functions.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "guarded.h"
+#include "parallel.h"
 
 // Versions of a loop for wider registers, chosen when the program starts. None of them may fuse a product with a sum
 // (build.rs), so all give the same bits.
@@ -77,7 +77,7 @@ std::vector<Block> blocks_of(List tensors, int64_t count) {
 // Blocks are shared out among libtorch's threads in runs of at least eight.
 template <typename Body>
 void for_each_block(const std::vector<Block> &blocks, const Body &body) {
-  at::parallel_for(0, static_cast<int64_t>(blocks.size()), /*grain_size=*/8, [&](int64_t begin, int64_t end) {
+  ablate::parallel(static_cast<int64_t>(blocks.size()), /*grain=*/8, [&](int64_t begin, int64_t end) {
     for (int64_t index = begin; index < end; ++index) body(index, blocks[index]);
   });
 }

@@ -36,16 +36,17 @@ pub(super) fn writable(network: &mut UNet) -> Writable {
     })
 }
 
-/// Takes the gradients out of a backward pass.
-pub(super) fn gradients(network: &UNet, gradients: &mut Gradients) -> Flat {
-    struct Take<'a>(Flat, &'a mut Gradients);
+/// Takes the gradients out of the backward passes they came from.
+pub(super) fn gradients(network: &UNet, passes: &mut [Gradients]) -> Flat {
+    struct Take<'a>(Flat, &'a mut [Gradients]);
     impl ModuleVisitor for Take<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let gradient = param.val().grad_remove(self.1);
+            let weight = param.val();
+            let gradient = self.1.iter_mut().find_map(|pass| weight.grad_remove(pass));
             self.0.push(flatten(gradient.expect("every parameter takes part in the forward pass")));
         }
     }
-    let mut visitor = Take(vec![], gradients);
+    let mut visitor = Take(vec![], passes);
     network.visit(&mut visitor);
     visitor.0
 }

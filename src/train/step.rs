@@ -156,14 +156,23 @@ fn backward(
     dropout_key: u64,
 ) -> (Tensor<1>, Flat) {
     let mode = Mode::Train { dropout_key, precision: config.training.precision };
-    let prediction = network.forward(micro.noised, micro.t, mode);
-    let losses = loss_per_image(&config.diffusion, prediction, micro.target) * micro.weight;
-    let mean = losses.clone().mean() / parts as f64;
-    let mut gradients = match scale {
-        Some(scale) => (mean * scale).backward(),
-        None => mean.backward(),
+    let Micro { noised, target, t, weight } = micro;
+    let mut losses = None;
+    let objective = |prediction: Tensor<4>| {
+        let per_image = loss_per_image(&config.diffusion, prediction, target) * weight;
+        losses = Some(per_image.clone().inner());
+        let mean = per_image.mean() / parts as f64;
+        match scale {
+            Some(scale) => mean * scale,
+            None => mean,
+        }
     };
-    (losses.inner(), parameters::gradients(network, &mut gradients))
+    let mut passes = match config.training.recompute {
+        true => network.gradients_by_level(noised, t, mode, objective),
+        false => vec![objective(network.forward(noised, t, mode)).backward()],
+    };
+    let losses = losses.expect("either way asks for the objective");
+    (losses, parameters::gradients(network, &mut passes))
 }
 
 /// Reads a one-element tensor (host–device sync).
