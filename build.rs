@@ -89,7 +89,8 @@ fn compile_native(home: &Path) {
     println!("cargo::rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     let include = home.join("include");
     let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());
-    cc::Build::new()
+    let mut build = cc::Build::new();
+    build
         .cpp(true)
         .pic(true)
         .warnings(false)
@@ -98,9 +99,17 @@ fn compile_native(home: &Path) {
         .flag_if_supported("-Wno-psabi")
         .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
         .include(include.join("torch/csrc/api/include"))
-        .include(include)
-        .files(["native", "module", "norm", "upsample", "matrix"].map(|name| format!("src/ops/{name}.cpp")))
-        .compile("ablate_native");
+        .include(include);
+    let sources =
+        ["native", "module", "norm", "upsample", "matrix"].map(|name| format!("src/ops/{name}.cpp"));
+    build.clone().files(sources).compile("ablate_native");
+    // A product and a sum that become one instruction on some CPUs give other bits there; a square root that sets
+    // errno is not vectorised.
+    build
+        .file("src/ops/update.cpp")
+        .flag_if_supported("-ffp-contract=off")
+        .flag_if_supported("-fno-math-errno")
+        .compile("ablate_update");
 }
 
 /// The version that a libtorch (`build-version`) or a Python torch (`version.py`) states, with its `+` suffix.

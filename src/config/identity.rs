@@ -277,6 +277,7 @@ mod tests {
             "training.steps = 9999",
             "training.epochs = 10000",
             "training.gradient_accumulation = 2",
+            "training.recompute = true",
             "ema.decay = 0.99",
             "data.limit = 5",
             "diffusion.prediction_type = \"v\"",

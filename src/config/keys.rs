@@ -175,6 +175,7 @@ pub const KEYS: &[Key] = &[
     key("training.epochs", at_least(1)).default(Absent),
     key("training.batch_size", whole(1, 1_048_576)),
     key("training.gradient_accumulation", whole(1, 1_048_576)),
+    key("training.recompute", Kind::Bool).introduced_as(Introduced::False),
     key("training.learning_rate", Kind::Number(POSITIVE)),
     key("training.warmup_steps", at_least(0)),
     key("training.lr_schedule", words(&["constant", "cosine", "linear"], &[])),

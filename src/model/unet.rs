@@ -1,5 +1,7 @@
 //! The whole network: image and timestep in, prediction out.
 
+mod segments;
+
 use burn::module::Module;
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Distribution, FloatDType, Tensor};
@@ -115,6 +117,11 @@ impl UNet {
         for block in &self.up_blocks {
             x = block.forward(x, &time, &mut skips, mode);
         }
+        self.predict(x)
+    }
+
+    /// What follows the levels.
+    fn predict(&self, x: Tensor<4>) -> Tensor<4> {
         self.conv_out.forward(self.conv_norm_out.forward_silu(x, None)).cast(FloatDType::F32)
     }
 }

@@ -3,6 +3,8 @@
 //! Where libtorch has an operation in one piece, `fused` uses it, with gradients from `backward`; `norm_op` and `own`
 //! are kernels of our own for host memory and 32 bits. The plain form in burn defines the result, and a test beside it
 //! holds the fused one to it. `native` and `native_own` reach what tch does not bind.
+//! `update` moves all weights, moments and averages at once, in place, by a kernel of our own or by libtorch's multi-tensor
+//! functions.
 //! `probe` tries a number format that may kill the process. `extractor` runs TorchScript modules of other people on
 //! images, `linalg` is the algebra in 64 bits that their features are compared with.
 
@@ -25,8 +27,10 @@ mod own;
 mod own_backward;
 mod pointwise;
 mod probe;
+mod seed;
 #[cfg(test)]
 mod testing;
+mod update;
 mod upsample;
 
 pub(crate) use attention::{attention, self_attention};
@@ -40,4 +44,8 @@ pub(crate) use linalg::{Rows, nuclear_norm, root, scatter};
 pub(crate) use norm::{group_norm, group_norm_of_joined, group_norm_of_sum};
 pub(crate) use pointwise::pointwise;
 pub(crate) use probe::probe;
+pub(crate) use seed::seed;
+pub(crate) use update::{
+    Adam, Average, Descent, Norms, Writable, accumulate, copies, gradient_norms, update,
+};
 pub(crate) use upsample::upsample_conv2d;

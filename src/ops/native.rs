@@ -120,7 +120,7 @@ pub(super) fn one(call: impl FnOnce(*mut *mut Raw) -> *mut c_char) -> Result<Ten
 }
 
 /// Panics with libtorch's complaint, as tch does, unless there is none.
-fn check(message: *mut c_char) {
+pub(super) fn check(message: *mut c_char) {
     if let Some(text) = complaint(message) {
         panic!("libtorch: {text}");
     }

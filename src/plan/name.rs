@@ -48,6 +48,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("training.epochs", "ep"),
     ("training.batch_size", "bs"),
     ("training.gradient_accumulation", "acc"),
+    ("training.recompute", "recompute"),
     ("training.learning_rate", "lr"),
     ("training.warmup_steps", "warm"),
     ("training.lr_schedule", "lr"),

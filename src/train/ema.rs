@@ -1,9 +1,10 @@
 //! Exponential moving averages of the weights: how each track forgets.
 //!
-//! In: `[ema]` and the step. Out: the decay of a step, and averages moved by it.
+//! In: `[ema]` and the step. Out: the decay of a step, and which averages it moves how far.
 
 use super::parameters::Flat;
 use crate::config::{Ema, EmaKind};
+use crate::ops::Average;
 
 /// Decay of one optimizer step, the `step`-th, for the track of a setting: with kind `decay` the setting itself,
 /// with warm-up min(setting, (1+step)/(10+step)); with `power` β_n = (1 − 1/n)^(γ+1) (Karras et al. 2024,
@@ -48,19 +49,13 @@ fn gamma(sigma_rel: f64) -> f64 {
     }
 }
 
-/// Whether the averages move at this step.
-pub(super) fn is_due(ema: &Ema, step: u64) -> bool {
-    step.is_multiple_of(ema.every)
-}
-
-/// average ← β·average + (1 − β)·weights, for every track in the order of the configuration.
-pub(super) fn update(averages: &mut [Flat], weights: &Flat, ema: &Ema, step: u64) {
-    for (average, setting) in averages.iter_mut().zip(ema.tracks()) {
-        let beta = update_decay(ema, *setting, step);
-        for (average, weight) in average.iter_mut().zip(weights) {
-            *average = average.clone() * beta + weight.clone() * (1.0 - beta);
-        }
+/// The averages that move at this step, each with its decay: average ← β·average + (1 − β)·weights.
+pub(super) fn due<'a>(averages: &'a mut [Flat], ema: &Ema, step: u64) -> Vec<Average<'a>> {
+    if !step.is_multiple_of(ema.every) {
+        return vec![];
     }
+    let tracks = averages.iter_mut().zip(ema.tracks());
+    tracks.map(|(values, setting)| Average { values, decay: update_decay(ema, *setting, step) }).collect()
 }
 
 #[cfg(test)]
@@ -69,7 +64,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Tracks, defaults};
-    use crate::ops::{self, DeviceName};
+    use crate::ops::{self, DeviceName, Writable};
 
     fn power(sigma_rel: &[f64], every: u64) -> Ema {
         let sigma_rel = Tracks::new(sigma_rel.to_vec()).unwrap();
@@ -131,9 +126,18 @@ mod tests {
         let flat = |value: f32| vec![Tensor::<1>::from_floats([value, -value], &device)];
         let decay = Tracks::new(vec![0.5, 0.75]).unwrap();
         let ema = Ema { decay, warmup: false, ..defaults().ema };
-        let mut averages = [flat(1.0), flat(1.0)];
-        update(&mut averages, &flat(3.0), &ema, 1);
+        let (mut averages, mut weights) = ([flat(1.0), flat(1.0)], flat(3.0));
+        ops::update(&Writable::of(&mut weights), None, due(&mut averages, &ema, 1));
         let values = averages.map(|average| average[0].to_data().try_into_vec::<f32>().unwrap());
         assert_eq!(values, [vec![2.0, -2.0], vec![1.5, -1.5]]);
+    }
+
+    #[test]
+    fn an_average_moves_only_at_every_so_many_steps() {
+        let (_, device) = ops::open(DeviceName::Cpu).unwrap();
+        let mut averages = [vec![Tensor::<1>::from_floats([1.0], &device)]];
+        let ema = Ema { every: 3, warmup: false, ..defaults().ema };
+        let moving: Vec<u64> = (1..=9).filter(|step| !due(&mut averages, &ema, *step).is_empty()).collect();
+        assert_eq!(moving, [3, 6, 9]);
     }
 }

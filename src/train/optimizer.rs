@@ -1,15 +1,27 @@
 //! Adam and AdamW, gradient clipping and the learning rate.
+//!
+//! In: gradients of a step, and what the configuration says. Out: weights, moments and averages moved in place.
 
 use burn::tensor::Tensor;
 
 use super::parameters::Flat;
 use crate::config::{LrSchedule, Optimizer, Training};
+use crate::ops::{self, Average, Descent, Writable};
 
 /// First and second moments of every parameter, and how often they were updated.
 pub(super) struct Adam {
     pub(super) first: Flat,
     pub(super) second: Flat,
     pub(super) updates: u64,
+}
+
+/// The gradient of a step.
+pub(super) struct Gradient {
+    pub(super) values: Flat,
+    /// By which loss scale they are too long, a power of two.
+    pub(super) scale: f64,
+    /// Their global norm without it.
+    pub(super) norm: Tensor<1>,
 }
 
 impl Adam {
@@ -19,43 +31,36 @@ impl Adam {
         Self { first: zeros(), second: zeros(), updates: 0 }
     }
 
-    /// One update, arranged as PyTorch does: weight decay decoupled (Loshchilov & Hutter 2019, Alg. 2) or,
-    /// with `adam`, as part of the gradient.
-    pub(super) fn update(&mut self, weights: Flat, gradients: Flat, training: &Training, rate: f64) -> Flat {
-        let [beta1, beta2] = training.betas;
+    /// One update, arranged as PyTorch does: the gradient scaled by min(1, limit/(norm + 1e-6)); weight decay
+    /// decoupled (Loshchilov & Hutter 2019, Alg. 2) or, with `adam`, as part of the gradient. The averages then
+    /// follow the weights.
+    pub(super) fn update(
+        &mut self,
+        weights: &Writable,
+        gradient: Gradient,
+        averages: Vec<Average<'_>>,
+        training: &Training,
+        rate: f64,
+    ) {
         self.updates += 1;
-        let correction1 = 1.0 - beta1.powf(self.updates as f64);
-        let correction2 = (1.0 - beta2.powf(self.updates as f64)).sqrt();
-        let decay = training.weight_decay;
-        let (shrink, pull) = match training.optimizer {
-            Optimizer::Adamw => (1.0 - rate * decay, 0.0),
-            Optimizer::Adam => (1.0, decay),
+        let adam = ops::Adam {
+            rate,
+            betas: training.betas,
+            eps: training.eps,
+            weight_decay: training.weight_decay,
+            decoupled: training.optimizer == Optimizer::Adamw,
+            number: self.updates,
         };
-        let moments = self.first.iter_mut().zip(&mut self.second);
-        weights
-            .into_iter()
-            .zip(gradients)
-            .zip(moments)
-            .map(|((weight, gradient), (first, second))| {
-                let gradient = if pull > 0.0 { gradient + weight.clone() * pull } else { gradient };
-                *first = first.clone() * beta1 + gradient.clone() * (1.0 - beta1);
-                *second = second.clone() * beta2 + gradient.square() * (1.0 - beta2);
-                let spread = second.clone().sqrt() / correction2 + training.eps;
-                weight * shrink - first.clone() / spread * (rate / correction1)
-            })
-            .collect()
+        let descent = Descent {
+            gradients: gradient.values,
+            scale: gradient.scale,
+            clip: (training.grad_clip > 0.0).then_some((gradient.norm, training.grad_clip)),
+            first: &mut self.first,
+            second: &mut self.second,
+            adam,
+        };
+        ops::update(weights, Some(descent), averages);
     }
-}
-
-/// ‖g‖² of every parameter, on the device; their sum's root is the global norm.
-pub(super) fn squared_norms(gradients: &Flat) -> Tensor<1> {
-    Tensor::cat(gradients.iter().map(|gradient| gradient.clone().square().sum()).collect(), 0)
-}
-
-/// Scales every gradient by min(1, limit/(norm + 1e-6)), as PyTorch's `clip_grad_norm_` does.
-pub(super) fn clip(gradients: Flat, norm: &Tensor<1>, limit: f64) -> Flat {
-    let scale = ((norm.clone() + 1e-6).recip() * limit).clamp_max(1.0);
-    gradients.into_iter().map(|gradient| gradient * scale.clone()).collect()
 }
 
 /// Learning rate of the update that follows `step` completed ones: linear warm-up to the peak, (step+1)/warmup,

@@ -36,16 +36,29 @@ const ADAM: [[f64; 5]; 5] = [
     [0.3827240765094757, -1.3387541770835059, 1.8372292518615723, 0.20781008899211884, -0.19067439436912537],
 ];
 
+/// A gradient without loss scale.
+fn gradient(values: Flat) -> Gradient {
+    let norm = ops::gradient_norms(&values, 1.0).global;
+    Gradient { values, scale: 1.0, norm }
+}
+
 #[test]
 fn both_optimizers_step_as_pytorchs_do() {
     for (optimizer, expected) in [(Optimizer::Adamw, ADAMW), (Optimizer::Adam, ADAM)] {
-        let training =
-            Training { optimizer, betas: [0.8, 0.95], eps: 1e-6, weight_decay: 0.1, ..defaults().training };
+        let training = Training {
+            optimizer,
+            betas: [0.8, 0.95],
+            eps: 1e-6,
+            weight_decay: 0.1,
+            grad_clip: 0.0,
+            ..defaults().training
+        };
         let mut weights = flat(&START);
         let mut adam = Adam::new(&weights);
         for (k, expected) in expected.iter().enumerate() {
-            let gradient: [f32; 5] = std::array::from_fn(|i| (1.0 + 3.0 * k as f64 + i as f64).sin() as f32);
-            weights = adam.update(weights, flat(&gradient), &training, 0.1 / (k + 1) as f64);
+            let slope: [f32; 5] = std::array::from_fn(|i| (1.0 + 3.0 * k as f64 + i as f64).sin() as f32);
+            let gradient = gradient(flat(&slope));
+            adam.update(&Writable::of(&mut weights), gradient, vec![], &training, 0.1 / (k + 1) as f64);
             for (ours, theirs) in values(&weights).iter().zip(expected) {
                 assert!(
                     (f64::from(*ours) - theirs).abs() < 1e-6,
@@ -60,14 +73,19 @@ fn both_optimizers_step_as_pytorchs_do() {
 #[test]
 fn clipping_scales_by_the_global_norm_as_pytorchs_does() {
     // torch.nn.utils.clip_grad_norm_ of [3, 4] and [12] to 2 says 13 and leaves these.
-    let gradients = vec![flat(&[3.0, 4.0]).remove(0), flat(&[12.0]).remove(0)];
-    let norm = squared_norms(&gradients).sum().sqrt();
-    assert_eq!(norm.clone().into_scalar::<f32>(), 13.0);
-    let clipped = values(&clip(gradients.clone(), &norm, 2.0));
-    for (ours, theirs) in clipped.iter().zip([0.461_538_43, 0.615_384_6, 1.846_153_7]) {
-        assert!((ours - theirs).abs() < 1e-6, "{ours} is not {theirs}");
+    let clipped_to_two = [0.461_538_43, 0.615_384_6, 1.846_153_7];
+    for (grad_clip, expected) in [(2.0, clipped_to_two), (20.0, [3.0, 4.0, 12.0]), (0.0, [3.0, 4.0, 12.0])] {
+        let gradient = gradient(vec![flat(&[3.0, 4.0]).remove(0), flat(&[12.0]).remove(0)]);
+        assert_eq!(gradient.norm.clone().into_scalar::<f32>(), 13.0);
+        let mut weights = vec![flat(&[0.0, 0.0]).remove(0), flat(&[0.0]).remove(0)];
+        // Without memory the first moment is the clipped gradient.
+        let training = Training { betas: [0.0, 0.5], grad_clip, ..defaults().training };
+        let mut adam = Adam::new(&weights);
+        adam.update(&Writable::of(&mut weights), gradient, vec![], &training, 1e-3);
+        for (ours, theirs) in values(&adam.first).iter().zip(expected) {
+            assert!((ours - theirs).abs() < 1e-6, "{ours} is not {theirs}");
+        }
     }
-    assert_eq!(values(&clip(gradients, &norm, 20.0)), [3.0, 4.0, 12.0], "a norm below the limit is let be");
 }
 
 fn rates(lr_schedule: LrSchedule, warmup_steps: u64, total: u64) -> Vec<f64> {

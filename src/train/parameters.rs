@@ -6,6 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor};
 
 use crate::model::UNet;
+use crate::ops::Writable;
 
 /// One flat tensor per parameter, outside autodiff.
 pub(super) type Flat = Vec<Tensor<1>>;
@@ -23,16 +24,29 @@ pub(super) fn weights(network: &UNet) -> Flat {
     visitor.0
 }
 
-/// Takes the gradients out of a backward pass.
-pub(super) fn gradients(network: &UNet, gradients: &mut Gradients) -> Flat {
-    struct Take<'a>(Flat, &'a mut Gradients);
+/// Handles through which the weights are written in place, each leaf of the network staying the same leaf.
+///
+/// A clone of the network is the same leaves and sees what is written. Whoever holds a tensor of its own on the same
+/// numbers (an average that began as the weights, a backward graph that is still alive) does not: the network then
+/// takes fresh leaves with copies.
+pub(super) fn writable(network: &mut UNet) -> Writable {
+    Writable::new(weights(network)).unwrap_or_else(|copies| {
+        *network = with_weights(network.clone(), copies);
+        Writable::new(weights(network)).expect("nobody else holds the tensors of a fresh leaf")
+    })
+}
+
+/// Takes the gradients out of the backward passes they came from.
+pub(super) fn gradients(network: &UNet, passes: &mut [Gradients]) -> Flat {
+    struct Take<'a>(Flat, &'a mut [Gradients]);
     impl ModuleVisitor for Take<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let gradient = param.val().grad_remove(self.1);
+            let weight = param.val();
+            let gradient = self.1.iter_mut().find_map(|pass| weight.grad_remove(pass));
             self.0.push(flatten(gradient.expect("every parameter takes part in the forward pass")));
         }
     }
-    let mut visitor = Take(vec![], gradients);
+    let mut visitor = Take(vec![], passes);
     network.visit(&mut visitor);
     visitor.0
 }

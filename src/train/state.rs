@@ -15,6 +15,7 @@ use super::tensors::{self, TensorFile};
 use crate::config::Config;
 use crate::data::uniform_fill;
 use crate::model::{Init, NamedTensor, UNet, named_tensors, parameter_names};
+use crate::ops;
 use crate::rundir::{Best, Disk, WeightsError, WeightsFile, files, weights};
 
 /// The mutable part of a run.
@@ -56,7 +57,7 @@ impl State {
         let weights = parameters::weights(&network);
         Ok(Self {
             optimizer: Adam::new(&weights),
-            averages: vec![weights; config.ema.tracks().len()],
+            averages: config.ema.tracks().iter().map(|_| ops::copies(&weights)).collect(),
             loss_scale: LossScale::start(config.training.precision),
             network,
             step: 0,

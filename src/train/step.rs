@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::clock::{Clock, Phase};
 use super::loss_scale::Exhausted;
-use super::optimizer::{clip, learning_rate, squared_norms};
+use super::optimizer::{Gradient, learning_rate};
 use super::parameters::{self, Flat};
 use super::state::State;
 use super::{Error, ema};
@@ -13,6 +13,7 @@ use crate::data::{Batch, Draw};
 use crate::diffusion::Schedule;
 use crate::diffusion::objective::{Coefficients, loss_per_image, weight};
 use crate::model::{Mode, UNet};
+use crate::ops::{self, Norms};
 
 /// What a step leaves to be recorded; tensors stay on the device until somebody asks.
 pub(super) struct Step {
@@ -56,36 +57,43 @@ pub(super) fn step(
         clock.ends(Phase::Inputs);
         let (loss, gradient) = backward(&state.network, micro, config, (parts, scale), key, clock);
         losses.push(loss);
-        total = Some(match total {
-            None => gradient,
-            Some(sum) => sum.into_iter().zip(gradient).map(|(sum, gradient)| sum + gradient).collect(),
-        });
+        match &mut total {
+            None => total = Some(gradient),
+            Some(sum) => ops::accumulate(sum, gradient),
+        }
         clock.ends(Phase::Backward);
     }
-    let mut gradient = total.expect("gradient_accumulation is at least 1");
-    if let Some(scale) = scale {
-        gradient = gradient.into_iter().map(|gradient| gradient / scale).collect();
-    }
-    let squared_norms = squared_norms(&gradient);
-    let norm = squared_norms.clone().sum().sqrt();
+    let gradient = total.expect("gradient_accumulation is at least 1");
     let rate = learning_rate(training, state.step, total_steps);
-    let mut weights = parameters::weights(&state.network);
-    let usable = fits(state, &norm)?;
-    if usable {
-        let gradient =
-            if training.grad_clip > 0.0 { clip(gradient, &norm, training.grad_clip) } else { gradient };
-        weights = state.optimizer.update(weights, gradient, training, rate);
-    }
-    state.step += 1;
-    if ema::is_due(&config.ema, state.step) {
-        ema::update(&mut state.averages, &weights, &config.ema, state.step);
-    }
-    if usable {
-        state.network = parameters::with_weights(state.network.clone(), weights);
-    }
+    let (norms, skipped) = update(state, gradient, config, rate)?;
     let ema_decay = ema::decay(&config.ema, config.ema.tracks()[0], state.step);
     clock.ends(Phase::Update);
-    Ok(Step { losses, norm, skipped: !usable, squared_norms, learning_rate: rate, ema_decay })
+    Ok(Step {
+        losses,
+        norm: norms.global,
+        skipped,
+        squared_norms: norms.squares,
+        learning_rate: rate,
+        ema_decay,
+    })
+}
+
+/// Moves weights, moments and averages in place, and the counters, by a gradient that ends here. Says how long it was,
+/// and whether it was left unused.
+fn update(state: &mut State, gradient: Flat, config: &Config, rate: f64) -> Result<(Norms, bool), Error> {
+    let scale = state.loss_scale.map_or(1.0, |scale| scale.factor());
+    let norms = ops::gradient_norms(&gradient, scale);
+    let usable = fits(state, &norms.global)?;
+    state.step += 1;
+    let averages = ema::due(&mut state.averages, &config.ema, state.step);
+    let weights = parameters::writable(&mut state.network);
+    if usable {
+        let gradient = Gradient { values: gradient, scale, norm: norms.global.clone() };
+        state.optimizer.update(&weights, gradient, averages, &config.training, rate);
+    } else {
+        ops::update(&weights, None, averages);
+    }
+    Ok((norms, !usable))
 }
 
 /// Whether the gradient of this norm may be used; without loss scaling always. The scale learns from it
@@ -154,15 +162,24 @@ fn backward(
     clock: &mut Clock,
 ) -> (Tensor<1>, Flat) {
     let mode = Mode::Train { dropout_key, precision: config.training.precision };
-    let prediction = network.forward(micro.noised, micro.t, mode);
-    let losses = loss_per_image(&config.diffusion, prediction, micro.target) * micro.weight;
-    let mean = losses.clone().mean() / parts as f64;
-    clock.ends(Phase::Forward);
-    let mut gradients = match scale {
-        Some(scale) => (mean * scale).backward(),
-        None => mean.backward(),
+    let Micro { noised, target, t, weight } = micro;
+    let mut losses = None;
+    let objective = |prediction: Tensor<4>| {
+        let per_image = loss_per_image(&config.diffusion, prediction, target) * weight;
+        losses = Some(per_image.clone().inner());
+        let mean = per_image.mean() / parts as f64;
+        clock.ends(Phase::Forward);
+        match scale {
+            Some(scale) => mean * scale,
+            None => mean,
+        }
     };
-    (losses.inner(), parameters::gradients(network, &mut gradients))
+    let mut passes = match config.training.recompute {
+        true => network.gradients_by_level(noised, t, mode, objective),
+        false => vec![objective(network.forward(noised, t, mode)).backward()],
+    };
+    let losses = losses.expect("either way asks for the objective");
+    (losses, parameters::gradients(network, &mut passes))
 }
 
 /// Reads a one-element tensor (host–device sync).

@@ -79,3 +79,46 @@ fn a_gradient_without_value_at_the_floor_ends_the_run_and_says_so() {
     assert_eq!((state.step, state.optimizer.updates), (0, 0));
     assert!(values(parameters::weights(&state.network)).iter().all(|value| value.is_finite()));
 }
+
+#[test]
+fn feature_maps_computed_again_give_the_plain_gradients() {
+    let (_, device) = ops::open(DeviceName::Cpu).unwrap();
+    let mut config = small();
+    config.model.channel_multipliers = vec![1, 2, 2];
+    config.model.num_res_blocks = 2;
+    config.model.dropout = 0.3;
+    let schedule = Schedule::new(&config.diffusion).unwrap();
+    let state = State::start(&config, &device).unwrap();
+    let [plain, again] = [false, true].map(|recompute| {
+        config.training.recompute = recompute;
+        let micro = micro_batch(&batch(1.0), 0, 1, &config, &schedule, &device);
+        backward(&state.network, micro, &config, (1, Some(8.0)), 7, &mut Clock::stopped())
+    });
+    let apart = |plain: Vec<f32>, again: Vec<f32>| {
+        let norm =
+            |values: &mut dyn Iterator<Item = f32>| values.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        norm(&mut plain.iter().zip(&again).map(|(a, b)| a - b)) / norm(&mut plain.iter().copied())
+    };
+    assert!(apart(to_host(plain.0), to_host(again.0)) <= 1e-6, "the losses");
+    // Some gradients are rounding alone: the bias of the keys shifts all scores of a softmax alike.
+    assert!(apart(values(plain.1), values(again.1)) <= 1e-6, "the gradient");
+}
+
+#[test]
+fn what_somebody_holds_of_a_state_does_not_change_under_their_hands() {
+    let (config, (_, device)) = (small(), ops::open(DeviceName::Cpu).unwrap());
+    let schedule = Schedule::new(&config.diffusion).unwrap();
+    let mut state = State::start(&config, &device).unwrap();
+    for _ in 0..2 {
+        let weights = parameters::weights(&state.network);
+        // As an evaluation that is still going on.
+        let averaged = parameters::with_weights(state.network.clone(), state.averages[0].clone());
+        let held = [weights, parameters::weights(&averaged), state.optimizer.first.clone()];
+        let before = held.clone().map(values);
+        step(&mut state, &batch(1.0), &config, &schedule, 100, &device, &mut Clock::stopped()).unwrap();
+        assert_eq!(held.map(values), before);
+        let after =
+            [parameters::weights(&state.network), state.averages[0].clone(), state.optimizer.first.clone()];
+        assert!(after.map(values).iter().zip(&before).all(|(after, before)| after != before));
+    }
+}

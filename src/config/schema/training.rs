@@ -20,6 +20,8 @@ pub struct Training {
     pub batch_size: usize,
     /// Micro-batches per optimizer step; divides `batch_size`.
     pub gradient_accumulation: usize,
+    /// Whether the backward pass computes feature maps again instead of keeping them.
+    pub recompute: bool,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Steps of linear warm-up.

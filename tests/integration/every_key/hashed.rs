@@ -87,9 +87,14 @@ const ROWS: &[Row] = &[
     row(&["ema.every=2"]),
 ];
 
-/// Rows that need more than a setting: another run's weights, and a processor that may lack the number format.
-const ELSEWHERE: [&str; 3] =
-    ["training.initial_weights", "training.initial_weights_blake3", "training.precision"];
+/// Rows that need more than a setting: another run's weights, a processor that may lack the number format, and what
+/// changes the rounding at most.
+const ELSEWHERE: [&str; 4] = [
+    "training.initial_weights",
+    "training.initial_weights_blake3",
+    "training.precision",
+    "training.recompute",
+];
 
 type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
@@ -147,6 +152,10 @@ fn every_hashed_key_changes_what_is_trained() {
     }
     println!("{}", initial_weights(&place, &trained.under(&place, &[])));
     println!("{}", precision(&place));
+    println!(
+        "{}",
+        recompute(&trained.under(&place, &[]), &trained.under(&place, &["training.recompute=true"]))
+    );
     let tried: BTreeSet<&str> = ROWS.iter().map(Row::key).chain(ELSEWHERE).collect();
     assert_eq!(tried, keys(true), "a key has no row, or a row no key");
 }
@@ -164,6 +173,20 @@ fn initial_weights(place: &Workplace, base: &Tensors) -> String {
     let refused = place.ablate(&["plan", "x.toml", "-s", &from_source, "-s", &wrong]).exits(2);
     assert!(refused.stderr.contains(hash), "{}", refused.stderr);
     format!("training.initial_weights=RUN {difference}\n{hash}: recorded as {line}; a wrong one is refused")
+}
+
+/// Feature maps that are computed again are the same but for rounding.
+fn recompute(base: &Tensors, again: &Tensors) -> String {
+    let (mut moved, mut norm) = (0.0, 0.0);
+    for (name, (shape, values)) in base.iter().filter(|(name, _)| name.starts_with("model/")) {
+        let (found, others) = &again[name];
+        assert_eq!(found, shape, "{name}");
+        moved += values.iter().zip(others).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+        norm += values.iter().map(|a| f64::from(*a).powi(2)).sum::<f64>();
+    }
+    let share = (moved / norm).sqrt();
+    assert!(share <= 1e-4, "another training: weights by {share:.1e}");
+    format!("training.recompute=true weights by {share:.1e}")
 }
 
 /// Another number format is another training, or refused where the processor cannot do it.
