@@ -7,6 +7,7 @@ use super::attention::Attention;
 use super::layer::{Builder, Conv2d, GroupNorm, Linear};
 use super::unet::Mode;
 use crate::config::Model;
+use crate::ops;
 
 /// norm → silu → conv → + time → norm → silu → dropout → conv, plus the (projected) input.
 #[derive(Module, Debug)]
@@ -229,7 +230,8 @@ impl UpBlock {
     ) -> Tensor<4> {
         for (j, resnet) in self.resnets.iter().enumerate() {
             let skip = skips.pop().expect("the way down pushed one skip for each block on the way up");
-            x = resnet.forward(x, Some(skip), time.clone(), mode);
+            let (joined, skip) = ops::side_by_side(x, skip);
+            x = resnet.forward(joined, skip, time.clone(), mode);
             if let Some(attention) = self.attentions.get(j) {
                 x = attention.forward(x);
             }

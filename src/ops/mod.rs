@@ -41,7 +41,7 @@ pub(crate) use extractor::Extractor;
 pub use extractor::{ExtractorError, PixelRange};
 pub use linalg::LinalgError;
 pub(crate) use linalg::{Rows, nuclear_norm, root, scatter};
-pub(crate) use norm::{group_norm, group_norm_of_joined, group_norm_of_sum};
+pub(crate) use norm::{group_norm, group_norm_of_joined, group_norm_of_sum, side_by_side};
 pub(crate) use pointwise::pointwise;
 pub(crate) use probe::probe;
 pub(crate) use seed::seed;

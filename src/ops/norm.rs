@@ -3,6 +3,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
+use super::device::in_own_format;
 use super::norm_op::{FusedNorm, Norm};
 
 /// Normalises each group of channels of each image to mean 0 and variance 1, then scales and shifts each
@@ -61,6 +62,15 @@ pub(crate) fn group_norm_of_joined(
     let (weight, bias) = (weight.into_dispatch(), bias.into_dispatch());
     let norm = norm(groups, eps, silu);
     Tensor::from_dispatch(<Dispatch as FusedNorm>::group_norm_with(x, skip, weight, bias, norm))
+}
+
+/// Two feature maps for [`group_norm_of_joined`] and `pointwise` alike: apart where these read both, else joined once
+/// for all that follows.
+///
+/// # Shapes
+/// - `x`: `[N, C, H, W]`; `skip`: `[N, D, H, W]`, in the same format
+pub(crate) fn side_by_side(x: Tensor<4>, skip: Tensor<4>) -> (Tensor<4>, Option<Tensor<4>>) {
+    if in_own_format(&x) { (x, Some(skip)) } else { (Tensor::cat(vec![x, skip], 1), None) }
 }
 
 fn norm(groups: usize, eps: f64, silu: bool) -> Norm {
