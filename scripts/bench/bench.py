@@ -20,9 +20,9 @@ import sweep
 from cases import CASES
 
 COMPARISONS = dict(step=step, sample=sample, sweep=sweep, scheduler=scheduler)
-# Sizes of `--trial`.
+# Sizes of `--trial`. One thread: several wait for each other where the machine is busy.
 TRIAL = dict(
-    rounds=1, networks=["28"], steps=1, warmup=1, no_compile=True, images=2, sampling_steps=2, trainings=2, training_steps=2,
+    rounds=1, threads=1, networks=["28"], steps=1, warmup=1, no_compile=True, images=2, sampling_steps=2, trainings=2, training_steps=2,
 )
 
 
