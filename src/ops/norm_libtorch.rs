@@ -33,24 +33,27 @@ enum Second {
 ///
 /// Gives the result, mean and 1/spread of each group, and what the backward pass needs beside them.
 pub(super) fn forward(
-    x: &Tensor,
-    other: Option<&Tensor>,
+    x: &TchTensor,
+    other: Option<&TchTensor>,
     [weight, bias]: [&Tensor; 2],
     norm: Norm,
 ) -> (Tensor, [Tensor; 2], Together) {
-    let kind = x.kind();
-    let (input, second) = match other {
-        None => (x.shallow_clone(), Second::Nothing),
-        Some(addend) if addend.dim() == 2 => (x + addend.unsqueeze(2).unsqueeze(3), Second::Addend),
-        Some(skip) => (Tensor::cat(&[x, skip], 1), Second::Skip { after: x.size()[1] }),
+    let kind = x.tensor.kind();
+    let (input, second) = match (&x.tensor, other.map(|other| &other.tensor)) {
+        // burn's own handle, by which it knows that somebody still reads what it might write.
+        (_, None) => (x.clone(), Second::Nothing),
+        (x, Some(addend)) if addend.dim() == 2 => {
+            (TchTensor::new(x + addend.unsqueeze(2).unsqueeze(3)), Second::Addend)
+        }
+        (x, Some(skip)) => (TchTensor::new(Tensor::cat(&[x, skip], 1)), Second::Skip { after: x.size()[1] }),
     };
-    let wide = norm_input(&input);
+    let wide = norm_input(&input.tensor);
     let (n, c, h, w) = wide.size4().expect("feature maps have four axes");
     let (y, mean, rstd) =
         wide.native_group_norm(Some(weight), Some(bias), n, c, h * w, norm.groups, norm.eps);
     let activated = if norm.silu { y.silu().to_kind(kind) } else { y.to_kind(kind) };
     let normalised = norm.silu.then(|| TchTensor::new(y.to_kind(kind)));
-    (activated, [mean, rstd], Together { input: TchTensor::new(input), second, normalised })
+    (activated, [mean, rstd], Together { input, second, normalised })
 }
 
 /// The input as libtorch's group norm takes it beside 32-bit weights: its CPU kernel reads 16-bit inputs and

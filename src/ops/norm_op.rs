@@ -120,13 +120,13 @@ fn forward(
     bias: TchTensor,
     norm: Norm,
 ) -> (TchTensor, Saved) {
-    let beside = other.as_ref().map(|other| &other.tensor);
     let (y, moments, inputs) = if x.tensor.device() == Device::Cpu && x.tensor.kind() == Kind::Float {
+        let beside = other.as_ref().map(|other| &other.tensor);
         let [y, mean, rstd] = native_own::norm(&x.tensor, beside, &weight.tensor, &bias.tensor, norm);
         (y, [mean, rstd], Inputs::Own { x, other })
     } else {
         let (y, moments, together) =
-            norm_libtorch::forward(&x.tensor, beside, [&weight.tensor, &bias.tensor], norm);
+            norm_libtorch::forward(&x, other.as_ref(), [&weight.tensor, &bias.tensor], norm);
         (y, moments, Inputs::LibTorch(together))
     };
     let moments = moments.map(TchTensor::new);

@@ -81,6 +81,25 @@ fn sixteen_bits_of_a_sum_or_of_joined_maps_stay_near_thirty_two() {
     );
 }
 
+/// As a residual connection does: burn adds in place where it believes that nobody else has the tensor.
+#[test]
+fn what_a_backward_pass_reads_is_not_written_by_what_comes_after_the_norm() {
+    let inputs = || [random([2, 6, 5, 5], 1), random([6, 1, 1, 1], 2), random([6, 1, 1, 1], 3)];
+    let residual = |[x, w, b]: [Tensor<4>; 3],
+                    norm: &dyn Fn(Tensor<4>, Tensor<1>, Tensor<1>) -> Tensor<4>| {
+        let x = x * 2.0;
+        let y = norm(x.clone(), w.reshape([6]), b.reshape([6]));
+        x + y
+    };
+    let fused = |x, w, b| group_norm(x, w, b, 3, 1e-5, false);
+    assert_same(
+        inputs(),
+        |all| residual(all, &fused),
+        |all| residual(all, &|x, w, b| plain(x, w, b, 3, 1e-5)),
+    );
+    assert_near(inputs(), [true, false, false], |all| residual(all, &fused));
+}
+
 /// A result does not depend on how many threads there are, nor on what it is computed beside.
 #[test]
 fn an_image_gets_the_same_bits_alone_and_among_others() {
