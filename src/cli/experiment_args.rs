@@ -13,25 +13,38 @@ pub(crate) struct ExperimentArgs {
     /// The experiment file, TOML or JSON.
     #[arg(value_name = "EXPERIMENT")]
     experiment: PathBuf,
+    #[command(flatten)]
+    layers: Layers,
+}
 
+/// The settings laid over an experiment.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Layers {
     /// Lay another file over the experiment's; may be repeated.
     #[arg(short = 'f', long = "file", value_name = "FILE")]
-    files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 
     /// Set a key, above everything else: -s training.batch_size=32; may be repeated.
     #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    pub(crate) set: Vec<String>,
 
     /// Hold a swept key at one value, collapsing its axis; may be repeated.
     #[arg(long = "pin", value_name = "KEY=VALUE")]
-    pin: Vec<String>,
+    pub(crate) pin: Vec<String>,
 }
 
 impl ExperimentArgs {
     /// The request, with the environment's settings.
     pub(crate) fn request(&self) -> Request {
+        self.layers.request(self.experiment.clone())
+    }
+}
+
+impl Layers {
+    /// The request for an experiment, with the environment's settings.
+    pub(crate) fn request(&self, experiment: PathBuf) -> Request {
         Request {
-            experiment: self.experiment.clone(),
+            experiment,
             files: self.files.clone(),
             set: self.set.clone(),
             pin: self.pin.clone(),

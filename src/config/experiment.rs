@@ -3,6 +3,8 @@
 //! In: a [`Request`]. Out: a checked [`Config`] per sweep point, and for any key where it was written.
 //! Files are read and merged once; a point costs microseconds.
 
+use std::path::Path;
+
 use toml::{Table, Value};
 
 use super::build::build;
@@ -37,6 +39,18 @@ impl Experiment {
     /// its points are.
     pub fn load(request: &Request) -> Result<Experiment, Problems> {
         Self::load_from(request, &source::read_text)
+    }
+
+    /// As [`Experiment::load`], with this text in place of the experiment's file, which need not be there.
+    ///
+    /// # Errors
+    /// As for [`Experiment::load`].
+    pub(crate) fn of_text(request: &Request, text: &str) -> Result<Experiment, Problems> {
+        let open = |path: &Path| match path == request.experiment {
+            true => Ok(text.to_owned()),
+            false => source::read_text(path),
+        };
+        Self::load_from(request, &open)
     }
 
     /// As [`Experiment::load`], with the files' texts brought by `open`.

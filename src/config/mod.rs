@@ -55,7 +55,6 @@ pub(crate) use run_config::parse_run_config;
 pub use run_config::{ConfigError, read_run_config, to_toml};
 pub use schema::*;
 pub(crate) use setting::setting;
-pub(crate) use source::read_text;
 pub use stack::{Request, Source};
 #[cfg(test)]
 pub(crate) use testing::defaults;

@@ -6,7 +6,7 @@
 //! the device, and two variants that share a seed and a batch size see the same images and noise at the same
 //! step.
 
-use crate::config::TimestepSampler;
+use crate::config::{Config, TimestepSampler};
 
 use super::error::Error;
 use super::order::Order;
@@ -26,6 +26,19 @@ pub struct BatchPlan {
     pub timestep_sampler: TimestepSampler,
     /// `data.horizontal_flip`: mirror each image with probability one half.
     pub horizontal_flip: bool,
+}
+
+impl BatchPlan {
+    /// That of a configuration.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            seed: config.training.seed,
+            batch_size: config.training.batch_size,
+            timesteps: config.diffusion.timesteps,
+            timestep_sampler: config.diffusion.timestep_sampler,
+            horizontal_flip: config.data.horizontal_flip,
+        }
+    }
 }
 
 /// The samples of one optimizer step, N = `batch_size` of them.

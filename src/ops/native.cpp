@@ -3,7 +3,10 @@
 // Tensors cross as pointers to at::Tensor; results are new at::Tensor objects that the caller owns.
 
 #include <ATen/Context.h>
-#include <ATen/Functions.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/convolution_backward.h>
+#include <ATen/ops/linalg_svdvals.h>
+#include <ATen/ops/native_group_norm_backward.h>
 #include <c10/util/Exception.h>
 
 #include <array>

@@ -5,8 +5,9 @@
 
 #include "norm.h"
 
-#include <ATen/Functions.h>
 #include <ATen/Version.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 
 #include <algorithm>
 #include <string>

@@ -38,10 +38,7 @@ pub(crate) fn group_norm_of_sum(
     eps: f64,
     silu: bool,
 ) -> Tensor<4> {
-    let (x, addend) = (x.into_dispatch(), addend.into_dispatch());
-    let (weight, bias) = (weight.into_dispatch(), bias.into_dispatch());
-    let norm = norm(groups, eps, silu);
-    Tensor::from_dispatch(<Dispatch as FusedNorm>::group_norm_with(x, addend, weight, bias, norm))
+    with(x, addend, [weight, bias], norm(groups, eps, silu))
 }
 
 /// [`group_norm`] of the channels of `x` and then those of `skip`; groups may span both.
@@ -58,10 +55,7 @@ pub(crate) fn group_norm_of_joined(
     eps: f64,
     silu: bool,
 ) -> Tensor<4> {
-    let (x, skip) = (x.into_dispatch(), skip.into_dispatch());
-    let (weight, bias) = (weight.into_dispatch(), bias.into_dispatch());
-    let norm = norm(groups, eps, silu);
-    Tensor::from_dispatch(<Dispatch as FusedNorm>::group_norm_with(x, skip, weight, bias, norm))
+    with(x, skip, [weight, bias], norm(groups, eps, silu))
 }
 
 /// Two feature maps for [`group_norm_of_joined`] and `pointwise` alike: apart where these read both, else joined once
@@ -71,6 +65,12 @@ pub(crate) fn group_norm_of_joined(
 /// - `x`: `[N, C, H, W]`; `skip`: `[N, D, H, W]`, in the same format
 pub(crate) fn side_by_side(x: Tensor<4>, skip: Tensor<4>) -> (Tensor<4>, Option<Tensor<4>>) {
     if in_own_format(&x) { (x, Some(skip)) } else { (Tensor::cat(vec![x, skip], 1), None) }
+}
+
+fn with<const D: usize>(x: Tensor<4>, other: Tensor<D>, affine: [Tensor<1>; 2], norm: Norm) -> Tensor<4> {
+    let (x, other) = (x.into_dispatch(), other.into_dispatch());
+    let [weight, bias] = affine.map(Tensor::into_dispatch);
+    Tensor::from_dispatch(<Dispatch as FusedNorm>::group_norm_with(x, other, weight, bias, norm))
 }
 
 fn norm(groups: usize, eps: f64, silu: bool) -> Norm {

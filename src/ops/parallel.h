@@ -2,8 +2,8 @@
 
 #pragma once
 
-#include <ATen/Functions.h>
 #include <ATen/TensorIterator.h>
+#include <ATen/ops/empty.h>
 
 namespace ablate {
 

@@ -5,7 +5,13 @@
 // memory; the second reaches libtorch's own multi-tensor functions, which every device has. Each function returns
 // null, or a message that the caller frees.
 
-#include <ATen/Functions.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_lerp.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_fused_adam.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/stack.h>
 
 #include <algorithm>
 #include <cmath>

@@ -6,7 +6,11 @@
 // padding 1 makes the four as channels of an image one pixel larger, from which each phase takes its window. In
 // host memory, in 32-bit floats. Each function returns null, or a message that the caller frees.
 
-#include <ATen/Functions.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/convolution_backward.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 
 #include <array>
 

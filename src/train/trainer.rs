@@ -71,16 +71,9 @@ impl<'t, 'j> Trainer<'t, 'j> {
         let total = total_steps(config, on.data.train.len());
         let events = EventLog::open(&Disk, job.run, config, job.attempt, Place { step: state.step, total });
         tracing::info!(step = state.step, attempt = job.attempt, "training starts");
-        let plan = BatchPlan {
-            seed: config.training.seed,
-            batch_size: config.training.batch_size,
-            timesteps: config.diffusion.timesteps,
-            timestep_sampler: config.diffusion.timestep_sampler,
-            horizontal_flip: config.data.horizontal_flip,
-        };
         Ok(Self {
             recorder: Recorder::new(journal, events),
-            batches: Prefetch::start(on.data.train.clone(), plan, state.step)?,
+            batches: Prefetch::start(on.data.train.clone(), BatchPlan::of(config), state.step)?,
             total,
             pending: vec![],
             timing: Timing::default(),

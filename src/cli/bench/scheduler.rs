@@ -15,7 +15,7 @@ use super::{FORMAT, Machine};
 use crate::cli::failure::{Failure, exit};
 use crate::cli::run::session::write_summary;
 use crate::cli::run::{Entry, end_at_once_until_launched, prepare};
-use crate::config::{self, Experiment, Request};
+use crate::config::{Experiment, Request};
 use crate::launch::progress::Quiet;
 use crate::launch::{End, Launcher, Local, Slots};
 use crate::plan::{Plan, Progress};
@@ -112,10 +112,9 @@ fn experiment(points: usize, folder: &Path) -> Result<Experiment, Failure> {
     let _ = writeln!(text, "\"training.learning_rate\" = [{}]", axis(1e-6));
     let _ = writeln!(text, "\"training.weight_decay\" = [{}]", axis(1e-4));
     let file = PathBuf::from(format!("{EXPERIMENT}.toml"));
-    let open = |path: &Path| if path == file { Ok(text.clone()) } else { config::read_text(path) };
     let runs_dir = format!("runtime.runs_dir={:?}", folder.to_string_lossy());
-    let request = Request { experiment: file.clone(), set: vec![runs_dir], ..Request::default() };
-    Ok(Experiment::load_from(&request, &open)?)
+    let request = Request { experiment: file, set: vec![runs_dir], ..Request::default() };
+    Ok(Experiment::of_text(&request, &text)?)
 }
 
 fn launching(runs: usize, slots: usize, program: &Path, folder: &Path) -> Result<Launching, Failure> {

@@ -5,10 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::experiment_args::environment;
+use crate::cli::experiment_args::Layers;
 use crate::cli::failure::Failure;
 use crate::cli::run::make_paths_absolute;
-use crate::config::{Config, Experiment, Preset, Request};
+use crate::config::{Config, Experiment, Preset};
 use crate::guard::printable;
 use crate::plan::{Plan, Variant};
 
@@ -18,18 +18,8 @@ pub(super) struct TargetArgs {
     /// An experiment file, or presets such as `cifar10 small`; none: the built-in defaults.
     #[arg(value_name = "EXPERIMENT | PRESET")]
     words: Vec<String>,
-
-    /// Lay another file over it; may be repeated.
-    #[arg(short = 'f', long = "file", value_name = "FILE")]
-    files: Vec<PathBuf>,
-
-    /// Set a key, above everything else: -s training.batch_size=32; may be repeated.
-    #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
-
-    /// Hold a swept key at one value; may be repeated.
-    #[arg(long = "pin", value_name = "KEY=VALUE")]
-    pin: Vec<String>,
+    #[command(flatten)]
+    layers: Layers,
 
     /// The variant of a sweep to measure, by its name, its title or the first digits of its id [default: the first].
     #[arg(long, value_name = "NAME")]
@@ -68,7 +58,7 @@ impl TargetArgs {
 
     fn experiment(&self) -> Result<Experiment, Failure> {
         match &self.words[..] {
-            [file] if names_a_file(file) => Ok(Experiment::load(&self.request(file.into()))?),
+            [file] if names_a_file(file) => Ok(Experiment::load(&self.layers.request(file.into()))?),
             words => {
                 if let Some(file) = words.iter().find(|word| names_a_file(word)) {
                     let message =
@@ -93,23 +83,8 @@ impl TargetArgs {
         let names: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
         let preset =
             if names.is_empty() { String::new() } else { format!("preset = [{}]\n", names.join(", ")) };
-        let file = PathBuf::from(format!("{name}.toml"));
-        let text = format!("name = \"{name}\"\n{preset}");
-        let open = |path: &Path| match path == file {
-            true => Ok(text.clone()),
-            false => crate::config::read_text(path),
-        };
-        Ok(Experiment::load_from(&self.request(file.clone()), &open)?)
-    }
-
-    fn request(&self, experiment: PathBuf) -> Request {
-        Request {
-            experiment,
-            files: self.files.clone(),
-            set: self.set.clone(),
-            pin: self.pin.clone(),
-            environment: environment(),
-        }
+        let request = self.layers.request(PathBuf::from(format!("{name}.toml")));
+        Ok(Experiment::of_text(&request, &format!("name = \"{name}\"\n{preset}"))?)
     }
 
     fn choose<'a>(&self, plan: &'a Plan) -> Result<&'a Variant, Failure> {
@@ -156,7 +131,8 @@ mod tests {
 
     fn target(words: &[&str], set: &[&str]) -> TargetArgs {
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        TargetArgs { words: owned(words), files: vec![], set: owned(set), pin: vec![], variant: None }
+        let layers = Layers { set: owned(set), ..Layers::default() };
+        TargetArgs { words: owned(words), layers, variant: None }
     }
 
     #[test]

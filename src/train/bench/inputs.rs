@@ -30,14 +30,7 @@ impl Source {
     /// Opens the data set and has batches made ahead, as training does.
     pub(super) fn data(config: &Config) -> Result<Self, Error> {
         let data = data::open_as_found(&config.data, &config.runtime.data_dir, &mut |_, _| {})?;
-        let plan = BatchPlan {
-            seed: config.training.seed,
-            batch_size: config.training.batch_size,
-            timesteps: config.diffusion.timesteps,
-            timestep_sampler: config.diffusion.timestep_sampler,
-            horizontal_flip: config.data.horizontal_flip,
-        };
-        Ok(Self::Data(Prefetch::start(data.train, plan, 0)?))
+        Ok(Self::Data(Prefetch::start(data.train, BatchPlan::of(config), 0)?))
     }
 
     /// The next batch.

@@ -160,16 +160,12 @@ impl fmt::Display for Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::defaults;
+    use crate::train::small::small;
 
     fn network() -> Config {
-        let mut config = defaults();
+        let mut config = small();
         config.data.image_size = 16;
-        config.model.base_channels = 8;
-        config.model.channel_multipliers = vec![1, 2];
-        config.model.num_res_blocks = 1;
         config.model.attention_resolutions = vec![8];
-        config.model.time_embed_dim = 32;
         config.training.batch_size = 6;
         config
     }
