@@ -101,7 +101,7 @@ fn compile_native(home: &Path) {
         .include(include.join("torch/csrc/api/include"))
         .include(include);
     let sources =
-        ["native", "module", "norm", "upsample", "matrix"].map(|name| format!("src/ops/{name}.cpp"));
+        ["native", "module", "norm", "conv", "upsample", "matrix"].map(|name| format!("src/ops/{name}.cpp"));
     build.clone().files(sources).compile("ablate_native");
     // A product and a sum that become one instruction on some CPUs give other bits there; a square root that sets
     // errno is not vectorised.

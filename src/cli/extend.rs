@@ -70,7 +70,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         }
     }
     extension.record(&directory).map_err(storage)?;
-    let slots = Slots::choose(&extension.config.runtime, 1);
+    let slots = Slots::alone(&extension.config.runtime);
     let [basis] = basis;
     let entry = Entry { environment: basis.environment, ..Entry::found(extension.run, extension.config) };
     Session { directory: &directory, slots, options: &args.options, _lock: lock }.train(&[entry])

@@ -1,11 +1,11 @@
-//! `ablate probe-precision PRECISION`: a small calculation in a 16-bit precision, in a process that may die of it.
+//! `ablate probe-precision PRECISION`: a small calculation in a precision, in a process that may die of it.
 
 use super::failure::{ExitCode, Failure};
 
 /// Options of `ablate probe-precision`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// `f32`, `bf16` or `f16`.
+    /// `f32`, `tf32`, `bf16` or `f16`.
     precision: String,
     /// Where to calculate, as in runtime.device.
     #[arg(long, default_value = "auto")]
@@ -21,17 +21,13 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
 #[cfg(feature = "torch")]
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     use super::failure::exit;
-    use crate::config::Precision;
+    use crate::config::Precision::{Bf16, F16, F32, Tf32};
     use crate::train::precision;
 
-    let wanted = match args.precision.as_str() {
-        "f32" => Precision::F32,
-        "bf16" => Precision::Bf16,
-        "f16" => Precision::F16,
-        other => {
-            let message = format!("\"{}\" is not a precision", crate::guard::printable(other));
-            return Err(Failure::user(message).with_help("use f32, bf16 or f16"));
-        }
+    let named = [F32, Tf32, Bf16, F16].into_iter().find(|precision| precision.name() == args.precision);
+    let Some(wanted) = named else {
+        let message = format!("\"{}\" is not a precision", crate::guard::printable(&args.precision));
+        return Err(Failure::user(message).with_help("use f32, tf32, bf16 or f16"));
     };
     let device = args.device.parse().map_err(Failure::user)?;
     // What libtorch complains about becomes the one error line below.

@@ -14,6 +14,7 @@ use super::run::{
 use crate::config;
 use crate::guard::printable;
 use crate::launch::Slots;
+use crate::memory::{Fitting, Room};
 use crate::report::load::{self, Loaded};
 use crate::report::metric::Log;
 use crate::rundir::ExperimentDir;
@@ -58,7 +59,8 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let mut runtime = entries[0].config.runtime.clone();
     runtime.jobs = args.jobs.unwrap_or(runtime.jobs);
     runtime.threads = args.threads.unwrap_or(runtime.threads);
-    let slots = Slots::choose(&runtime, runs);
+    let configs = planned.variants.iter().filter_map(|variant| variant.config.as_deref());
+    let slots = Slots::choose(&runtime, runs, Fitting::of(configs, Room::shared()));
     let session = Session { directory: &directory, slots, options: &args.options, _lock: lock };
     let ended = session.train(&entries)?;
     Ok(if left_out > 0 && ended == ExitCode::SUCCESS { ExitCode::from(exit::SOME_FAILED) } else { ended })

@@ -26,6 +26,7 @@ use super::plan_left_out;
 use crate::config::Experiment;
 use crate::guard::printable;
 use crate::launch::Slots;
+use crate::memory::{Fitting, Room};
 use crate::plan::{self, Plan};
 use crate::rundir::{ExperimentDir, format};
 
@@ -88,7 +89,8 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         warn(warning);
     }
     let runtime = &experiment.base().runtime;
-    let slots = Slots::choose(runtime, plan.runs().count());
+    let fitting = Fitting::of(plan.variants.iter().map(|variant| &variant.config), Room::shared());
+    let slots = Slots::choose(runtime, plan.runs().count(), fitting);
     Session { directory: &directory, slots, options: &args.options, _lock: lock }.train(&entries)
 }
 

@@ -184,7 +184,7 @@ pub const KEYS: &[Key] = &[
     key("training.eps", Kind::Number(EPSILON)),
     key("training.weight_decay", Kind::Number(NOT_NEGATIVE)),
     key("training.grad_clip", Kind::Number(NOT_NEGATIVE)),
-    key("training.precision", words(&["f32", "bf16", "f16"], &[])),
+    key("training.precision", words(&["f32", "tf32", "bf16", "f16"], &[])),
     key("training.initial_weights", Kind::Path).default(Absent),
     key("training.initial_weights_blake3", Kind::Hash).default(Absent),
     key("training.log_every", at_least(1)).unhashed(),

@@ -41,7 +41,7 @@ impl Bench {
         let program = self.folder.path().join("worker.sh");
         fs::write(&program, format!("#!/bin/sh\n{SAY}\n{script}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        let slots = Slots { jobs, threads: 1, thread_budget: None };
+        let slots = Slots { jobs, threads: 1, thread_budget: None, held_back: None };
         Local::new("/bin/sh".into(), &[program.to_str().unwrap()], slots, fail_fast)
     }
 }
@@ -191,7 +191,7 @@ fn output_of_attempts_is_appended() {
 #[test]
 fn a_program_that_cannot_start_is_named() {
     let bench = Bench::new();
-    let slots = Slots { jobs: 1, threads: 1, thread_budget: None };
+    let slots = Slots { jobs: 1, threads: 1, thread_budget: None, held_back: None };
     let local = Local::new("/nonexistent/ablate".into(), &[], slots, false);
     let (sender, messages) = channel();
     let error = local.run(&bench.jobs(1), &mut Quiet, sender, &messages).unwrap_err();
@@ -206,7 +206,7 @@ fn the_launchers_share_of_a_run_is_small() {
     let mut done = Status::planned(10);
     done.state = State::Done;
     jobs.iter().for_each(|job| done.write_progress(&job.run).unwrap());
-    let slots = Slots { jobs: 2, threads: 1, thread_budget: None };
+    let slots = Slots { jobs: 2, threads: 1, thread_budget: None, held_back: None };
     let local = Local::new("/bin/true".into(), &[], slots, false);
     let begun = Instant::now();
     let outcome = run(&local, &jobs);

@@ -1,10 +1,11 @@
 //! How many workers at a time and how many threads each.
 //!
-//! In: what the configuration asks for, the size of the plan, the machine. Out: [`Slots`].
+//! In: what the configuration asks for, the size of the plan, what its workers need, the machine. Out: [`Slots`].
 
 use std::path::Path;
 
 use crate::config::{Device, Runtime};
+use crate::memory::Fitting;
 
 /// Room for workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,18 +16,36 @@ pub struct Slots {
     pub threads: usize,
     /// Threads of all workers together; `None` where the user chose the number of workers.
     pub thread_budget: Option<usize>,
+    /// What there is memory for, where that is less than there are cores for.
+    pub held_back: Option<Fitting>,
 }
 
 impl Slots {
     /// Chooses for a plan of `runs` runs; 0 in `runtime.jobs` or `runtime.threads` leaves the choice to us: on a
-    /// GPU `runtime.slots_per_device` workers at a time, on a CPU one for each core.
+    /// GPU `runtime.slots_per_device` workers at a time, on a CPU one for each core, if memory has room for as many.
     ///
     /// One-thread workers side by side beat one worker with all cores (0.81 s against 0.89 s for two steps
-    /// of a small network on two cores). The size of the *plan* decides, not what is left of it: threads
-    /// can change the last bit, and the same command run again must choose the same number.
-    pub fn choose(runtime: &Runtime, runs: usize) -> Slots {
+    /// of a small network on two cores). The size of the *plan* and of the machine decide, not what is left of
+    /// either: threads can change the last bit, and the same command run again must choose the same number.
+    pub fn choose(runtime: &Runtime, runs: usize, fitting: Option<Fitting>) -> Slots {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Slots::on(on_accelerator(runtime.device), runtime, cores, runs)
+        let accelerator = on_accelerator(runtime.device);
+        let Some(fitting) = fitting.filter(|_| !accelerator && runtime.jobs == 0) else {
+            return Slots::on(accelerator, runtime, cores, runs);
+        };
+        Slots::within(fitting, runtime, cores, runs)
+    }
+
+    /// Fewer workers with more threads each, where memory has no room for one a core.
+    fn within(fitting: Fitting, runtime: &Runtime, cores: usize, runs: usize) -> Slots {
+        let wanted = Slots::on(false, runtime, cores, runs);
+        let slots = Slots::on(false, runtime, cores, runs.min(fitting.workers));
+        Slots { held_back: (slots.jobs < wanted.jobs).then_some(fitting), ..slots }
+    }
+
+    /// One worker, which has every core.
+    pub fn alone(runtime: &Runtime) -> Slots {
+        Slots::choose(runtime, 1, None)
     }
 
     /// Workers of a GPU mostly wait for it, so there the cores set no limit.
@@ -47,7 +66,7 @@ impl Slots {
         }
         .max(1);
         let threads = if threads == 0 { (cores / jobs).max(1) } else { threads };
-        Slots { jobs, threads, thread_budget }
+        Slots { jobs, threads, thread_budget, held_back: None }
     }
 
     /// Whether one more worker of `threads` fits beside those running now.
@@ -71,6 +90,7 @@ fn on_accelerator(device: Device) -> bool {
 mod tests {
     use super::*;
     use crate::config::defaults;
+    use crate::memory::{Bound, Room};
 
     fn sized(jobs: usize, threads: usize, cores: usize, runs: usize) -> (usize, usize) {
         let slots = Slots::sized(jobs, threads, cores, runs);
@@ -115,6 +135,31 @@ mod tests {
         assert_eq!(on(true, &runtime, 16, 100), (3, 4));
         runtime.jobs = 5;
         assert_eq!(on(true, &runtime, 16, 100), (5, 4), "runtime.jobs wins");
+    }
+
+    #[test]
+    fn workers_that_memory_has_no_room_for_leave_their_cores_to_the_others() {
+        let runtime = defaults().runtime;
+        let room = Room { free: None, total: 64 << 30, bound: Bound::Machine };
+        let fitting = Fitting { workers: 3, each: 18 << 30, room };
+        let within = |runs, runtime: &Runtime| {
+            let slots = Slots::within(fitting, runtime, 16, runs);
+            (slots.jobs, slots.threads, slots.held_back.is_some())
+        };
+        assert_eq!(within(100, &runtime), (3, 5, true));
+        assert_eq!(within(2, &runtime), (2, 8, false), "there are no more runs");
+        let four_threads = Runtime { threads: 4, ..runtime.clone() };
+        assert_eq!(within(100, &four_threads), (3, 4, true));
+        let eight_threads = Runtime { threads: 8, ..runtime };
+        assert_eq!(within(100, &eight_threads), (2, 8, false), "there are no more cores");
+    }
+
+    #[test]
+    fn the_users_number_of_workers_is_not_held_back() {
+        let runtime = Runtime { jobs: 40, device: Device::Cpu, ..defaults().runtime };
+        let room = Room { free: None, total: 1, bound: Bound::Machine };
+        let slots = Slots::choose(&runtime, 100, Some(Fitting { workers: 1, each: 1, room }));
+        assert_eq!((slots.jobs, slots.held_back), (40, None));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use super::Room;
 use crate::config::Config;
-use crate::sizing::{Layer, layers};
+use crate::sizing::{Layer, is_skip, layers};
 
 /// Bytes of a 32-bit float.
 const FLOAT: u64 = 4;
@@ -27,7 +27,7 @@ pub fn images_at_a_time(config: &Config, room: Option<Room>) -> usize {
 }
 
 /// Bytes that a forward pass holds for each image.
-fn bytes_per_image(config: &Config) -> u64 {
+pub(super) fn bytes_per_image(config: &Config) -> u64 {
     let layers = layers(&config.model, &config.data);
     let outputs = |layer: &Layer| (layer.outputs as u64).saturating_mul(layer.positions as u64);
     let kept: u64 = layers.iter().filter(|layer| is_skip(&layer.name)).map(outputs).sum();
@@ -35,13 +35,6 @@ fn bytes_per_image(config: &Config) -> u64 {
         |layer: &Layer| ((layer.inputs + layer.outputs) as u64).saturating_mul(layer.positions as u64);
     let widest = layers.iter().map(values).max().unwrap_or(0);
     kept.saturating_add(widest.saturating_mul(COPIES)).saturating_mul(FLOAT)
-}
-
-/// Whether a layer's output, or one of the same size after it, waits for the way up.
-fn is_skip(name: &str) -> bool {
-    name == "conv_in"
-        || name.starts_with("down_blocks.")
-            && (name.ends_with(".conv2") || name.ends_with(".downsamplers.0.conv"))
 }
 
 #[cfg(test)]

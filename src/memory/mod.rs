@@ -2,15 +2,16 @@
 //!
 //! In: an error's text or a kill, and the run's configuration. Out: what was asked for, what there is, the least
 //! the run needs, and what to change. `pattern` knows the texts, `room` asks the machine, `cgroup` the control
-//! group, `need` counts; `images` says how many images fit at a time.
+//! group, `need` counts; `images` says how many images fit at a time, `worker` how many workers.
 
 mod cgroup;
 mod images;
 mod need;
 mod pattern;
 mod room;
+mod worker;
 
-use crate::config::{Config, Precision};
+use crate::config::Config;
 
 pub use cgroup::kills;
 pub use images::images_at_a_time;
@@ -18,6 +19,7 @@ pub use need::Need;
 pub use pattern::{Place, Shortage, recognise};
 pub(crate) use room::peak_of;
 pub use room::{Bound, Room};
+pub use worker::{Fitting, peak_of_worker};
 
 /// What ended a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -76,8 +78,11 @@ fn advice(place: Place, config: Option<&Config>) -> String {
     if config.is_none_or(|config| config.training.gradient_accumulation < config.training.batch_size) {
         keys.push("a larger training.gradient_accumulation");
     }
-    if config.is_some_and(|config| config.training.precision == Precision::F32) {
+    if config.is_some_and(|config| !config.training.precision.is_16_bit()) {
         keys.push("training.precision = \"bf16\"");
+    }
+    if config.is_none_or(|config| !config.training.recompute) {
+        keys.push("training.recompute = true");
     }
     let batch = config.is_none_or(|config| config.training.batch_size > 1);
     keys.push(if batch {
@@ -125,8 +130,9 @@ mod tests {
         let advice = rest.split_once("; another variant ").unwrap().1;
         assert_eq!(
             advice,
-            "would need less: training.precision = \"bf16\", a smaller training.batch_size, data.image_size or \
-             model.base_channels; with fewer runtime.jobs or more memory, --retry-failed tries this one again"
+            "would need less: training.precision = \"bf16\", training.recompute = true, a smaller training.batch_size, \
+             data.image_size or model.base_channels; with fewer runtime.jobs or more memory, --retry-failed tries this \
+             one again"
         );
     }
 
@@ -142,8 +148,8 @@ mod tests {
         assert_eq!(
             text,
             "out of memory on the GPU: 20.00 GiB more was asked for, 3.00 GiB of 140.00 GiB are free; another variant \
-             would need less: a larger training.gradient_accumulation, a smaller training.batch_size, \
-             data.image_size or model.base_channels; with fewer runtime.slots_per_device or more memory, \
+             would need less: a larger training.gradient_accumulation, training.recompute = true, a smaller \
+             training.batch_size, data.image_size or model.base_channels; with fewer runtime.slots_per_device or more memory, \
              --retry-failed tries this one again"
         );
         let silent = explain(Cause::Refused(Shortage::on(Place::Cuda, None)), None, None);

@@ -41,6 +41,13 @@ impl Room {
         Some(Room { free: None, ..tightest })
     }
 
+    /// The tightest limit on all processes started from here together.
+    pub fn shared() -> Option<Room> {
+        let found = [machine(&read("/proc/meminfo")?), cgroup::room()];
+        let tightest = found.into_iter().flatten().min_by_key(|room| room.total)?;
+        Some(Room { free: None, ..tightest })
+    }
+
     pub(super) fn sentence(&self) -> String {
         let total = human(self.total);
         match (self.free, self.bound) {
@@ -107,6 +114,7 @@ mod tests {
         assert!(room.free.unwrap() > 0 && room.free.unwrap() <= room.total, "{room:?}");
         let afterwards = Room::afterwards().unwrap();
         assert!(afterwards.free.is_none() && afterwards.total > 0);
+        assert!(Room::shared().unwrap().total >= afterwards.total, "ulimit -v is each worker's own");
         assert!(peak_of(std::process::id()).unwrap() > 1 << 20);
     }
 }

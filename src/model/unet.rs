@@ -55,7 +55,7 @@ impl Mode {
 /// The number format that a precision stands for.
 pub(crate) fn number_format(precision: Precision) -> FloatDType {
     match precision {
-        Precision::F32 => FloatDType::F32,
+        Precision::F32 | Precision::Tf32 => FloatDType::F32,
         Precision::Bf16 => FloatDType::BF16,
         Precision::F16 => FloatDType::F16,
     }

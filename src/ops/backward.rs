@@ -8,6 +8,7 @@ use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::backend::libtorch::TchTensor;
 
 use super::native;
+use super::native_own::{Own, own, own_format};
 
 /// Registers gradients with the inputs they belong to; each has memory of its own, or a part that no other touches.
 pub(super) fn register<const N: usize>(
@@ -47,6 +48,11 @@ fn conv_backward(
     shape: [i64; 2],
     wanted: [bool; 3],
 ) -> [Option<tch::Tensor>; 3] {
+    if own_format(x) {
+        let [stride, padding] = shape;
+        let inputs = [grad, x, weight].map(Some);
+        return own(Own::ConvBackward, inputs, &[stride, padding, i64::from(wanted[0])]);
+    }
     if x.kind() != tch::Kind::Half || x.device() != tch::Device::Cpu {
         return native::conv2d_backward(grad, x, weight, shape, wanted);
     }

@@ -42,7 +42,7 @@ pub struct DeviceError {
 }
 
 /// Opens a device; `auto` becomes the first CUDA device, else MPS, else the CPU. From then on 32-bit products are
-/// never shortened to TF32.
+/// shortened to TF32 only under a [`Tf32`].
 pub(crate) fn open(wanted: DeviceName) -> Result<(DeviceName, Device), DeviceError> {
     let found = match wanted {
         DeviceName::Auto if tch::Cuda::is_available() => DeviceName::Cuda(0),
@@ -51,7 +51,8 @@ pub(crate) fn open(wanted: DeviceName) -> Result<(DeviceName, Device), DeviceErr
         named => named,
     };
     check(found).map_err(|reason| DeviceError { wanted, reason })?;
-    native::forbid_tf32();
+    native::keep_memory();
+    native::allow_tf32(false);
     Ok((found, tensor_device(found)))
 }
 
@@ -85,8 +86,34 @@ pub(super) fn on_cpu(device: &Device) -> bool {
 }
 
 /// Whether the operations of our own take this feature map: they are for host memory and 32-bit floats.
-pub(super) fn in_own_format(x: &Tensor<4>) -> bool {
+pub(crate) fn in_own_format(x: &Tensor<4>) -> bool {
     x.dtype() == DType::F32 && on_cpu(&x.device())
+}
+
+/// As long as it lives, NVIDIA GPUs may round the factors of 32-bit products to TF32: 8 bits of exponent, 10 of mantissa.
+/// The permission is libtorch's own, of the whole process.
+pub(crate) struct Tf32 {
+    before: bool,
+}
+
+impl Tf32 {
+    /// Gives the permission.
+    pub(crate) fn allow() -> Self {
+        Self { before: native::allow_tf32(true) }
+    }
+}
+
+impl Drop for Tf32 {
+    fn drop(&mut self) {
+        native::allow_tf32(self.before);
+    }
+}
+
+/// Why this device does not shorten products to TF32, if it does not.
+pub(super) fn without_tf32(device: &Device) -> Option<&'static str> {
+    let device = device.clone().without_autodiff();
+    let nvidia = matches!(device.as_dispatch(), DispatchDevice::LibTorch(LibTorchDevice::Cuda(_)));
+    (!nvidia).then_some("only NVIDIA GPUs have it, and the device is none")
 }
 
 /// Threads that one operation of libtorch may use.

@@ -11,6 +11,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, LibTorch, backend_extension};
 
 use super::backward::{AttentionBackward, ConvBackward};
+use super::native_own::{Own, own, own_format};
 
 /// Operations that libtorch has in one piece.
 #[backend_extension(LibTorch, Autodiff)]
@@ -54,9 +55,14 @@ fn conv_forward(
     stride: usize,
     padding: usize,
 ) -> TchTensor {
-    let (stride, padding) = ([stride as i64; 2], [padding as i64; 2]);
+    let (stride, padding) = (stride as i64, padding as i64);
+    if own_format(&x.tensor) {
+        let inputs = [x, weight, bias].map(|input| Some(&input.tensor));
+        let [y] = own(Own::Conv, inputs, &[stride, padding]);
+        return TchTensor::new(y.expect("without a complaint the result is made"));
+    }
     let bias = Some(&bias.tensor);
-    TchTensor::new(x.tensor.conv2d(&weight.tensor, bias, stride, padding, [1, 1], 1))
+    TchTensor::new(x.tensor.conv2d(&weight.tensor, bias, [stride; 2], [padding; 2], [1, 1], 1))
 }
 
 impl<C: CheckpointStrategy> Fused for Autodiff<LibTorch, C> {

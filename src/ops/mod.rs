@@ -36,14 +36,14 @@ mod upsample;
 pub(crate) use attention::{attention, self_attention};
 pub(crate) use conv::{conv2d, linear};
 pub use device::{DeviceError, DeviceName};
-pub(crate) use device::{libtorch_version, open, set_deterministic, set_threads};
+pub(crate) use device::{Tf32, in_own_format, libtorch_version, open, set_deterministic, set_threads};
 pub(crate) use extractor::Extractor;
 pub use extractor::{ExtractorError, PixelRange};
 pub use linalg::LinalgError;
 pub(crate) use linalg::{Rows, nuclear_norm, root, scatter};
 pub(crate) use norm::{group_norm, group_norm_of_joined, group_norm_of_sum, side_by_side};
 pub(crate) use pointwise::pointwise;
-pub(crate) use probe::probe;
+pub(crate) use probe::{probe, probe_tf32};
 pub(crate) use seed::seed;
 pub(crate) use update::{
     Adam, Average, Descent, Norms, Writable, accumulate, copies, gradient_norms, update,

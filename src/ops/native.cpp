@@ -9,6 +9,10 @@
 #include <ATen/ops/native_group_norm_backward.h>
 #include <c10/util/Exception.h>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include <array>
 
 #include "guarded.h"
@@ -53,17 +57,28 @@ char *ablate_singular_values(at::Tensor **out, const at::Tensor *matrix) {
   return guarded([&] { put(out, 0, at::linalg_svdvals(*matrix)); });
 }
 
-// Products of 32-bit floats keep 32 bits, whatever the environment says.
-char *ablate_forbid_tf32() {
-  return guarded([] {
+// Whether a GPU may round the factors of 32-bit products to TF32, whatever the environment says; before: whether it might.
+char *ablate_allow_tf32(bool allowed, bool *before) {
+  return guarded([&] {
     // libtorch would tell people about newer names of these two, which only some of its versions have.
     struct Silent final : c10::WarningHandler {
       void process(const c10::Warning &) override {}
     } silent;
     const c10::WarningUtils::WarningHandlerGuard guard(&silent);
-    at::globalContext().setAllowTF32CuBLAS(false);
-    at::globalContext().setAllowTF32CuDNN(false);
+    at::Context &context = at::globalContext();
+    *before = context.allowTF32CuBLAS() && context.allowTF32CuDNN();
+    context.setAllowTF32CuBLAS(allowed);
+    context.setAllowTF32CuDNN(allowed);
   });
+}
+
+// Memory that was given back is kept for what comes next. A step frees and asks for the same hundreds of megabytes again;
+// from the system each page of them comes anew and cleared, which costs a twentieth of a step.
+void ablate_keep_memory() {
+#if defined(__GLIBC__)
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);
+#endif
 }
 
 // On: an operation of a GPU that could give other bits the next time is replaced, or an error where nothing can

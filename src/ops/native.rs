@@ -27,7 +27,8 @@ unsafe extern "C" {
         groups: i64,
     ) -> *mut c_char;
     fn ablate_singular_values(out: *mut *mut Raw, matrix: *const Raw) -> *mut c_char;
-    fn ablate_forbid_tf32() -> *mut c_char;
+    fn ablate_allow_tf32(allowed: bool, before: *mut bool) -> *mut c_char;
+    fn ablate_keep_memory();
     fn ablate_set_deterministic(on: bool) -> *mut c_char;
     fn free(pointer: *mut c_char);
 }
@@ -87,10 +88,18 @@ pub(super) fn singular_values(matrix: &Tensor) -> Result<Tensor, String> {
     one(|out| unsafe { ablate_singular_values(out, matrix.as_ptr()) })
 }
 
-/// Keeps 32-bit products of a GPU 32 bits wide.
-pub(super) fn forbid_tf32() {
-    // SAFETY: takes nothing and sets flags of libtorch's global context.
-    check(unsafe { ablate_forbid_tf32() });
+/// Lets a GPU round the factors of 32-bit products to TF32, or not; says what it might before.
+pub(super) fn allow_tf32(allowed: bool) -> bool {
+    let mut before = false;
+    // SAFETY: `before` lives through the call, which sets flags of libtorch's global context.
+    check(unsafe { ablate_allow_tf32(allowed, &mut before) });
+    before
+}
+
+/// Has this process keep memory that it frees, for what it allocates next.
+pub(super) fn keep_memory() {
+    // SAFETY: sets two limits of the C library's allocator, which any thread may be using.
+    unsafe { ablate_keep_memory() };
 }
 
 /// Restricts libtorch to operations that give the same bits every time.

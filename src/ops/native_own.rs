@@ -1,9 +1,9 @@
-//! Bindings to `norm.cpp`, `upsample.cpp` and `matrix.cpp`: passes of our own over feature maps in host memory, in
+//! Bindings to `norm.cpp`, `conv.cpp`, `upsample.cpp` and `matrix.cpp`: passes of our own over feature maps in host memory, in
 //! 32-bit floats. What goes in and what comes out is listed there.
 
 use std::ffi::c_char;
 
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use super::native::{Raw, collect};
 use super::norm_op::Norm;
@@ -32,20 +32,43 @@ unsafe extern "C" {
         silu: bool,
         reuse: bool,
     ) -> *mut c_char;
-    fn ablate_upsample_conv(out: *mut *mut Raw, inputs: *const *const Raw, option: i64) -> *mut c_char;
+    fn ablate_conv(out: *mut *mut Raw, inputs: *const *const Raw, options: *const i64) -> *mut c_char;
+    fn ablate_conv_backward(
+        out: *mut *mut Raw,
+        inputs: *const *const Raw,
+        options: *const i64,
+    ) -> *mut c_char;
+    fn ablate_upsample_conv(
+        out: *mut *mut Raw,
+        inputs: *const *const Raw,
+        options: *const i64,
+    ) -> *mut c_char;
     fn ablate_upsample_conv_backward(
         out: *mut *mut Raw,
         inputs: *const *const Raw,
-        option: i64,
+        options: *const i64,
     ) -> *mut c_char;
-    fn ablate_pointwise(out: *mut *mut Raw, inputs: *const *const Raw, option: i64) -> *mut c_char;
-    fn ablate_pointwise_backward(out: *mut *mut Raw, inputs: *const *const Raw, option: i64) -> *mut c_char;
-    fn ablate_self_attention(out: *mut *mut Raw, inputs: *const *const Raw, option: i64) -> *mut c_char;
+    fn ablate_pointwise(out: *mut *mut Raw, inputs: *const *const Raw, options: *const i64) -> *mut c_char;
+    fn ablate_pointwise_backward(
+        out: *mut *mut Raw,
+        inputs: *const *const Raw,
+        options: *const i64,
+    ) -> *mut c_char;
+    fn ablate_self_attention(
+        out: *mut *mut Raw,
+        inputs: *const *const Raw,
+        options: *const i64,
+    ) -> *mut c_char;
     fn ablate_self_attention_backward(
         out: *mut *mut Raw,
         inputs: *const *const Raw,
-        option: i64,
+        options: *const i64,
     ) -> *mut c_char;
+}
+
+/// Whether the kernels here take this feature map.
+pub(super) fn own_format(x: &Tensor) -> bool {
+    x.device() == Device::Cpu && x.kind() == Kind::Float
 }
 
 /// Group norm in host memory in 32 bits: the result, and mean and 1/spread of each group in 64 bits.
@@ -105,9 +128,11 @@ pub(super) fn norm_backward(
     })
 }
 
-/// Functions of `upsample.cpp` and `matrix.cpp`: what goes in and what comes out is listed there.
+/// Functions of `conv.cpp`, `upsample.cpp` and `matrix.cpp`: what goes in and what comes out is listed there.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Own {
+    Conv,
+    ConvBackward,
     UpsampleConv,
     UpsampleConvBackward,
     Pointwise,
@@ -116,13 +141,15 @@ pub(super) enum Own {
     SelfAttentionBackward,
 }
 
-/// Calls one of them; `option` is the number of heads where there are any.
+/// Calls one of them, with the options that it lists.
 pub(super) fn own<const I: usize, const O: usize>(
     function: Own,
     inputs: [Option<&Tensor>; I],
-    option: i64,
+    options: &[i64],
 ) -> [Option<Tensor>; O] {
     let call = match function {
+        Own::Conv => ablate_conv,
+        Own::ConvBackward => ablate_conv_backward,
         Own::UpsampleConv => ablate_upsample_conv,
         Own::UpsampleConvBackward => ablate_upsample_conv_backward,
         Own::Pointwise => ablate_pointwise,
@@ -131,9 +158,9 @@ pub(super) fn own<const I: usize, const O: usize>(
         Own::SelfAttentionBackward => ablate_self_attention_backward,
     };
     let inputs = inputs.map(pointer);
-    // SAFETY: the pointers come from live tensors or are null, and the callers in `own.rs` give as many inputs, and
-    // places for results, as the function reads and fills.
-    collect(|out| unsafe { call(out, inputs.as_ptr(), option) })
+    // SAFETY: the pointers come from live tensors or are null, and the callers in `own.rs`, `own_backward.rs`,
+    // `fused.rs` and `backward.rs` give as many inputs, options and places for results as the function reads and fills.
+    collect(|out| unsafe { call(out, inputs.as_ptr(), options.as_ptr()) })
 }
 
 fn pointer(tensor: Option<&Tensor>) -> *const Raw {

@@ -5,15 +5,18 @@
 
 #include "norm.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "guarded.h"
+#include "maps.h"
 #include "norm_kernel.h"
 #include "parallel.h"
 
@@ -33,59 +36,77 @@ Isa isa() {
   return found;
 }
 
-template <bool SILU>
-void over(const Forward &p, int64_t begin, int64_t end) {
-  for (int64_t index = begin; index < end; ++index) forward_group<SILU>(p, index);
-}
-
-template <bool SILU>
-void over(const Backward &p, int64_t begin, int64_t end) {
-  for (int64_t index = begin; index < end; ++index) backward_group<SILU>(p, index);
+template <bool SILU, typename Pass>
+void over(const Pass &p, Part part, int64_t begin, int64_t end) {
+  for (int64_t index = begin; index < end; ++index) run_part<SILU>(p, part, index);
 }
 
 #if defined(__x86_64__)
-#define ABLATE_FOR(NAME, TARGET, PASS, KERNEL)                                      \
-  template <bool SILU>                                                              \
-  __attribute__((target(TARGET))) void NAME(const PASS &p, int64_t begin, int64_t end) { \
-    for (int64_t index = begin; index < end; ++index) KERNEL<SILU>(p, index);       \
+#define ABLATE_FOR(NAME, TARGET)                                                                       \
+  template <bool SILU, typename Pass>                                                                  \
+  __attribute__((target(TARGET))) void NAME(const Pass &p, Part part, int64_t begin, int64_t end) {    \
+    for (int64_t index = begin; index < end; ++index) run_part<SILU>(p, part, index);                  \
   }
-ABLATE_FOR(over_avx2, "avx2,fma", Forward, forward_group)
-ABLATE_FOR(over_avx2, "avx2,fma", Backward, backward_group)
-ABLATE_FOR(over_avx512, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl", Forward, forward_group)
-ABLATE_FOR(over_avx512, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl", Backward, backward_group)
+ABLATE_FOR(over_avx2, "avx2,fma")
+ABLATE_FOR(over_avx512, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
 #undef ABLATE_FOR
 #endif
 
-// Every group of every image; ranges of at least 2¹⁵ elements go to other threads.
+// One part of a pass, `each` elements an index; ranges of at least 2¹⁵ elements go to other threads.
 template <bool SILU, typename Pass>
-void run(const Pass &p, int64_t images) {
-  const int64_t grain = std::max<int64_t>(1, 32768 / std::max<int64_t>(1, p.in.width() * p.in.area));
-  parallel(images * p.in.groups, grain, [&](int64_t begin, int64_t end) {
+void run(const Pass &p, Part part, int64_t count, int64_t each) {
+  const int64_t grain = std::max<int64_t>(1, 32768 / std::max<int64_t>(1, each));
+  parallel(count, grain, [&](int64_t begin, int64_t end) {
     switch (isa()) {
 #if defined(__x86_64__)
-      case Isa::avx512: return over_avx512<SILU>(p, begin, end);
-      case Isa::avx2: return over_avx2<SILU>(p, begin, end);
+      case Isa::avx512: return over_avx512<SILU>(p, part, begin, end);
+      case Isa::avx2: return over_avx2<SILU>(p, part, begin, end);
 #endif
-      default: return over<SILU>(p, begin, end);
+      default: return over<SILU>(p, part, begin, end);
     }
   });
 }
 
-Rows rows(const at::Tensor &x, const at::Tensor &other, int64_t groups) {
-  Rows in{};
-  in.x = x.const_data_ptr<float>();
-  in.split = in.channels = x.size(1);
-  in.area = x.size(2) * x.size(3);
-  in.groups = groups;
-  if (other.defined() && other.dim() == 2) in.shift = other.const_data_ptr<float>();
-  if (other.defined() && other.dim() == 4) {
-    in.skip = other.const_data_ptr<float>();
-    in.channels += other.size(1);
+// An image stays in a thread's cache from its first part to its last; unless there are too few to go round.
+template <bool SILU, typename Pass>
+void run(const Pass &p) {
+  const Maps &maps = p.maps;
+  const int64_t images = maps.images, threads = at::get_num_threads(), blocks = images * maps.blocks();
+  if (images % threads == 0 || images >= 4 * threads) {
+    return run<SILU>(p, Part::image, images, maps.positions * maps.channels);
   }
-  return in;
+  run<SILU>(p, Part::first, blocks, maps.length() * maps.channels);
+  run<SILU>(p, Part::middle, images, maps.blocks() * maps.channels);
+  run<SILU>(p, Part::last, blocks, maps.length() * maps.channels);
 }
 
-at::Tensor dense(const at::Tensor &tensor) { return tensor.defined() ? tensor.contiguous() : tensor; }
+Maps maps_of(const at::Tensor &x, const at::Tensor &other, int64_t groups) {
+  Maps maps{};
+  maps.images = x.size(0);
+  maps.positions = x.size(2) * x.size(3);
+  maps.channels = x.size(1);
+  maps.groups = groups;
+  maps.sources[0] = {x.const_data_ptr<float>(), nullptr, 0, x.size(1)};
+  if (other.defined() && other.dim() == 2) maps.shift = other.const_data_ptr<float>();
+  if (other.defined() && other.dim() == 4) {
+    maps.sources[1] = {other.const_data_ptr<float>(), nullptr, x.size(1), other.size(1)};
+    maps.channels += other.size(1);
+  }
+  return maps;
+}
+
+at::Tensor dense(const at::Tensor &tensor) {
+  return tensor.defined() && tensor.dim() == 4 ? laid_out(tensor) : tensor.defined() ? tensor.contiguous() : tensor;
+}
+
+// Room for numbers that a pass needs while it runs.
+struct Scratch {
+  std::vector<float> values;
+  int64_t used = 0;
+
+  explicit Scratch(int64_t count) : values(count) {}
+  float *take(int64_t count) { return values.data() + std::exchange(used, used + count); }
+};
 
 // Σ over images, in their order.
 at::Tensor summed(const std::vector<double> &parts, int64_t images, int64_t channels, const at::Tensor &like) {
@@ -103,19 +124,23 @@ at::Tensor summed(const std::vector<double> &parts, int64_t images, int64_t chan
 Saved forward(const at::Tensor &x_any, const at::Tensor &other_any, const at::Tensor &weight, const at::Tensor &bias,
               int64_t groups, double eps, bool silu) {
   const at::Tensor x = dense(x_any), other = dense(other_any), scale = dense(weight), shift = dense(bias);
-  const int64_t images = x.size(0);
-  const Rows in = rows(x, other, groups);
+  const Maps maps = maps_of(x, other, groups);
+  const int64_t of_images = maps.images * maps.channels, of_blocks = of_images * maps.blocks();
   const auto moments = x.options().dtype(at::kDouble);
-  Saved saved{at::empty({images, in.channels, x.size(2), x.size(3)}, x.options()), at::empty({images, groups}, moments),
-              at::empty({images, groups}, moments)};
-  const Forward pass{in,
-                     scale.const_data_ptr<float>(),
-                     shift.const_data_ptr<float>(),
-                     eps,
-                     saved.y.mutable_data_ptr<float>(),
-                     saved.mean.mutable_data_ptr<double>(),
-                     saved.rstd.mutable_data_ptr<double>()};
-  silu ? run<true>(pass, images) : run<false>(pass, images);
+  Saved saved{empty_maps({maps.images, maps.channels, x.size(2), x.size(3)}, x.options()),
+              at::empty({maps.images, groups}, moments), at::empty({maps.images, groups}, moments)};
+  Scratch scratch(2 * of_images + 2 * of_blocks);
+  Forward pass{};
+  pass.maps = maps;
+  pass.affine = {scratch.take(of_images), scratch.take(of_images), scale.const_data_ptr<float>(),
+                 shift.const_data_ptr<float>()};
+  pass.eps = eps;
+  pass.sums = scratch.take(of_blocks);
+  pass.squares = scratch.take(of_blocks);
+  pass.y = saved.y.mutable_data_ptr<float>();
+  pass.mean = saved.mean.mutable_data_ptr<double>();
+  pass.rstd = saved.rstd.mutable_data_ptr<double>();
+  silu ? run<true>(pass) : run<false>(pass);
   return saved;
 }
 
@@ -124,29 +149,38 @@ Gradients backward(const at::Tensor &grad_any, const at::Tensor &x_any, const at
                    int64_t groups, bool silu, bool reuse) {
   const at::Tensor grad = dense(grad_any), x = dense(x_any), other = dense(other_any);
   const at::Tensor scale = dense(weight), shift = dense(bias);
-  const int64_t images = x.size(0);
-  const Rows in = rows(x, other, groups);
+  Maps maps = maps_of(x, other, groups);
+  const bool joins = maps.sources[1].width > 0;
+  const int64_t of_images = maps.images * maps.channels, of_blocks = of_images * maps.blocks();
   Gradients gradients;
   // Every element of the gradient is read before its place is written.
-  const bool in_place = in.skip == nullptr && (reuse || !grad.is_same(grad_any));
-  gradients.x = in_place ? grad : at::empty_like(x, x.options());
-  if (other.defined()) gradients.other = at::empty_like(other, other.options());
-  std::vector<double> dweight(images * in.channels), dbias(images * in.channels);
+  const bool in_place = !joins && (reuse || !grad.is_same(grad_any));
+  gradients.x = in_place ? grad : empty_maps(x.sizes(), x.options());
+  if (joins) gradients.other = empty_maps(other.sizes(), other.options());
+  if (maps.shift) gradients.other = at::empty_like(other);
+  maps.sources[0].dx = gradients.x.mutable_data_ptr<float>();
+  maps.sources[1].dx = joins ? gradients.other.mutable_data_ptr<float>() : nullptr;
+  Scratch scratch(4 * of_images + 3 * of_blocks);
+  std::vector<double> dweight(of_images), dbias(of_images);
   Backward pass{};
-  pass.in = in;
-  pass.weight = scale.const_data_ptr<float>();
-  pass.bias = shift.const_data_ptr<float>();
+  pass.maps = maps;
+  pass.affine = {scratch.take(of_images), scratch.take(of_images), scale.const_data_ptr<float>(),
+                 shift.const_data_ptr<float>()};
   pass.mean = mean.const_data_ptr<double>();
   pass.rstd = rstd.const_data_ptr<double>();
   pass.grad = grad.const_data_ptr<float>();
-  pass.dx = gradients.x.mutable_data_ptr<float>();
-  pass.dskip = in.skip ? gradients.other.mutable_data_ptr<float>() : nullptr;
-  pass.dshift = in.shift ? gradients.other.mutable_data_ptr<float>() : nullptr;
+  pass.plain = scratch.take(of_blocks);
+  pass.times_input = scratch.take(of_blocks);
+  pass.inputs = scratch.take(of_blocks);
+  pass.by_input = scratch.take(of_images);
+  pass.constant = scratch.take(of_images);
+  pass.dshift = maps.shift ? gradients.other.mutable_data_ptr<float>() : nullptr;
   pass.dweight = dweight.data();
   pass.dbias = dbias.data();
-  silu ? run<true>(pass, images) : run<false>(pass, images);
-  gradients.weight = summed(dweight, images, in.channels, weight);
-  gradients.bias = summed(dbias, images, in.channels, bias);
+  for (int64_t n = 0; n < maps.images; ++n) pass.affine.set(maps, n, pass.mean, pass.rstd);
+  silu ? run<true>(pass) : run<false>(pass);
+  gradients.weight = summed(dweight, maps.images, maps.channels, weight);
+  gradients.bias = summed(dbias, maps.images, maps.channels, bias);
   return gradients;
 }
 

@@ -10,10 +10,10 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::libtorch::TchTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, LibTorch, backend_extension};
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 use super::backward::register;
-use super::native_own;
+use super::native_own::{self, own_format};
 use super::norm_libtorch::{self, Together};
 
 /// What a group norm does beside its tensors.
@@ -120,7 +120,7 @@ fn forward(
     bias: TchTensor,
     norm: Norm,
 ) -> (TchTensor, Saved) {
-    let (y, moments, inputs) = if x.tensor.device() == Device::Cpu && x.tensor.kind() == Kind::Float {
+    let (y, moments, inputs) = if own_format(&x.tensor) {
         let beside = other.as_ref().map(|other| &other.tensor);
         let [y, mean, rstd] = native_own::norm(&x.tensor, beside, &weight.tensor, &bias.tensor, norm);
         (y, [mean, rstd], Inputs::Own { x, other })

@@ -145,20 +145,20 @@ impl<C: CheckpointStrategy> OwnOps for Autodiff<LibTorch, C> {
 }
 
 fn upsampled(x: &TchTensor, weight: &TchTensor, bias: &TchTensor) -> TchTensor {
-    let [y] = own(Own::UpsampleConv, [&x.tensor, &weight.tensor, &bias.tensor].map(Some), 0);
+    let [y] = own(Own::UpsampleConv, [&x.tensor, &weight.tensor, &bias.tensor].map(Some), &[]);
     made(y)
 }
 
 fn pointed(x: &TchTensor, skip: Option<&TchTensor>, weight: &TchTensor, bias: &TchTensor) -> TchTensor {
     let skip = skip.map(|skip| &skip.tensor);
     let inputs = [Some(&x.tensor), skip, Some(&weight.tensor), Some(&bias.tensor)];
-    let [y] = own(Own::Pointwise, inputs, 0);
+    let [y] = own(Own::Pointwise, inputs, &[]);
     made(y)
 }
 
 /// The result, then q, k and v, the mixed values and the log-sum-exp of their scores.
 fn attended(inputs: [&TchTensor; 6], heads: i64) -> [TchTensor; 4] {
-    own(Own::SelfAttention, inputs.map(|input| Some(&input.tensor)), heads).map(made)
+    own(Own::SelfAttention, inputs.map(|input| Some(&input.tensor)), &[heads]).map(made)
 }
 
 fn made(tensor: Option<Tensor>) -> TchTensor {

@@ -21,7 +21,7 @@ impl Backward<LibTorch, 3> for UpsampleConvBackward {
         let grad = grads.consume::<LibTorch>(&ops.node);
         let [x, weight] = ops.state;
         let inputs = [&grad.tensor, &x.tensor, &weight.tensor].map(Some);
-        let computed: [_; 3] = own(Own::UpsampleConvBackward, inputs, 0);
+        let computed: [_; 3] = own(Own::UpsampleConvBackward, inputs, &[]);
         register(grads, ops.parents.map(|node| node.map(|node| node.id)), computed);
     }
 }
@@ -36,7 +36,7 @@ pub(super) type PointwiseState = (TchTensor, Option<TchTensor>, TchTensor);
 fn pointwise_gradients(grad: &TchTensor, (x, skip, weight): &PointwiseState) -> [Option<Tensor>; 4] {
     let skip = skip.as_ref().map(|skip| &skip.tensor);
     let inputs = [Some(&grad.tensor), Some(&x.tensor), skip, Some(&weight.tensor)];
-    own(Own::PointwiseBackward, inputs, 0)
+    own(Own::PointwiseBackward, inputs, &[])
 }
 
 impl Backward<LibTorch, 3> for PointwiseBackward {
@@ -70,7 +70,7 @@ impl Backward<LibTorch, 6> for SelfAttentionBackward {
         let grad = grads.consume::<LibTorch>(&ops.node);
         let ([normed, inner, outer, qkv, mixed, logsumexp], heads) = &ops.state;
         let inputs = [&grad, normed, inner, outer, qkv, mixed, logsumexp].map(|input| Some(&input.tensor));
-        let computed: [_; 5] = own(Own::SelfAttentionBackward, inputs, *heads);
+        let computed: [_; 5] = own(Own::SelfAttentionBackward, inputs, &[*heads]);
         let [x, rest @ ..] = ops.parents.map(|node| node.map(|node| node.id));
         register(grads, rest, computed);
         // The residual connection hands the gradient on as it is.

@@ -1,5 +1,5 @@
-//! Whether a device computes in a 16-bit number format: a small network's answer and gradients, held to its own in
-//! 32 bits.
+//! Whether a device computes with fewer bits, in a 16-bit number format or TF32: a small network's answer and gradients,
+//! held to its own in 32 bits.
 //!
 //! Run it in a process that may die: some CPUs list instructions that their system does not allow, and libtorch
 //! then uses them (SIGILL).
@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use burn::tensor::{Device, Distribution, FloatDType, Tensor};
 use thiserror::Error;
 
+use super::device::{Tf32, without_tf32};
 use super::{attention, conv2d, group_norm, linear};
 
 /// Largest distance from the result in 32 bits, as a share of its norm. Rounding alone leaves 0.01 with 8 bits of
@@ -21,9 +22,12 @@ const CHANNELS: usize = 64;
 const SIZE: usize = 16;
 const BATCH: usize = 4;
 
-/// Why a format is not to be used on this device.
+/// Why fewer bits are not to be used on this device.
 #[derive(Debug, Error)]
 pub(crate) enum ProbeError {
+    /// It has no such thing.
+    #[error("{0}")]
+    Missing(&'static str),
     /// libtorch's own complaint.
     #[error("libtorch does not do it: {0}")]
     Unsupported(String),
@@ -34,11 +38,24 @@ pub(crate) enum ProbeError {
 
 /// Computes the same in 32 bits and in `format`, forward and backward, and compares.
 pub(crate) fn probe(device: &Device, format: FloatDType) -> Result<(), ProbeError> {
+    compare(device, &|parts| answer(parts, format))
+}
+
+/// Computes the same in 32 bits and with products shortened to TF32, and compares.
+pub(crate) fn probe_tf32(device: &Device) -> Result<(), ProbeError> {
+    without_tf32(device).map_or(Ok(()), |reason| Err(ProbeError::Missing(reason)))?;
+    compare(device, &|parts| {
+        let _permission = Tf32::allow();
+        answer(parts, FloatDType::F32)
+    })
+}
+
+fn compare(device: &Device, reduced: &dyn Fn(&[Tensor<4>; 4]) -> Vec<Tensor<1>>) -> Result<(), ProbeError> {
     let answered = catch_unwind(AssertUnwindSafe(|| {
         device.seed(0);
         let parts = parts(&device.clone().without_autodiff());
         let exact = answer(&parts, FloatDType::F32);
-        let reduced = answer(&parts, format);
+        let reduced = reduced(&parts);
         let distances = exact.into_iter().zip(reduced).map(|(exact, reduced)| distance(reduced, exact));
         distances.fold(0.0, |worst: f32, found| if found <= worst { worst } else { found })
     }));
@@ -111,6 +128,13 @@ mod tests {
         assert_eq!(said(unwrapped), "no such kernel");
         assert_eq!(said("libtorch: no such kernel\nframe #0"), "libtorch: no such kernel");
         assert_eq!(complaint(&7), "no reason given");
+    }
+
+    #[test]
+    fn a_cpu_has_no_tf32() {
+        let (_, device) = super::super::open(super::super::DeviceName::Cpu).unwrap();
+        let refused = probe_tf32(&device).unwrap_err().to_string();
+        assert_eq!(refused, "only NVIDIA GPUs have it, and the device is none");
     }
 
     #[test]

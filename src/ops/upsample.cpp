@@ -7,16 +7,16 @@
 // host memory, in 32-bit floats. Each function returns null, or a message that the caller frees.
 
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/conv2d.h>
-#include <ATen/ops/convolution_backward.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
-#include <array>
+#include <algorithm>
 
+#include "conv.h"
 #include "guarded.h"
+#include "maps.h"
 #include "parallel.h"
 
+namespace conv = ablate::conv;
 using ablate::guarded;
 using ablate::parallel;
 using ablate::put;
@@ -66,34 +66,29 @@ at::Tensor unfolded(const at::Tensor &grad, const at::Tensor &weight) {
   return result;
 }
 
-// Where the phases of a channel of an image lie: at [phase, row, column] of a plane of (h + 1)·(w + 1).
-struct Planes {
-  int64_t outputs, h, w;
-  int64_t at(int64_t image, int64_t channel, int64_t phase) const {
-    return ((image * PHASES + phase) * outputs + channel) * (h + 1) * (w + 1);
-  }
-};
+// Calls body(line of the image, line of the phases, which two of them it holds) for each line of output pixels. Phase
+// (dy, dx) of input pixel (y, x) lies at (y + dy, x + dx) of the phases, which are one line and column larger.
+template <typename Body>
+void each_line(int64_t images, int64_t h, int64_t w, const Body &body) {
+  parallel(images * 2 * h, 4, [&](int64_t begin, int64_t end) {
+    for (int64_t line = begin; line < end; ++line) {
+      const int64_t image = line / (2 * h), y = line % (2 * h), down = y % 2;
+      body(line * 2 * w, (image * (h + 1) + y / 2 + down) * (w + 1), down * 2);
+    }
+  });
+}
 
 // Puts the windows of the phases together and adds the bias.
 at::Tensor woven(const at::Tensor &phases, const at::Tensor &bias, int64_t h, int64_t w) {
   const int64_t images = phases.size(0), outputs = phases.size(1) / PHASES;
-  const Planes planes{outputs, h, w};
-  at::Tensor result = at::empty({images, outputs, 2 * h, 2 * w}, phases.options());
+  at::Tensor result = ablate::empty_maps({images, outputs, 2 * h, 2 * w}, phases.options());
   const float *from = phases.const_data_ptr<float>(), *biases = bias.const_data_ptr<float>();
   float *to = result.mutable_data_ptr<float>();
-  parallel(images * outputs, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t plane = begin; plane < end; ++plane) {
-      const float shift = biases[plane % outputs];
-      for (int64_t y = 0; y < 2 * h; ++y) {
-        const int64_t down = y % 2, row = (y / 2 + down) * (w + 1);
-        const float *even = from + planes.at(plane / outputs, plane % outputs, down * 2) + row;
-        const float *odd = from + planes.at(plane / outputs, plane % outputs, down * 2 + 1) + row + 1;
-        float *line = to + (plane * 2 * h + y) * 2 * w;
-        for (int64_t x = 0; x < w; ++x) {
-          line[2 * x] = even[x] + shift;
-          line[2 * x + 1] = odd[x] + shift;
-        }
-      }
+  each_line(images, h, w, [&](int64_t pixel, int64_t position, int64_t phase) {
+    for (int64_t x = 0; x < 2 * w; ++x) {
+      const float *taps = from + ((position + x / 2 + x % 2) * PHASES + phase + x % 2) * outputs;
+      float *values = to + (pixel + x) * outputs;
+      for (int64_t c = 0; c < outputs; ++c) values[c] = taps[c] + biases[c];
     }
   });
   return result;
@@ -102,52 +97,39 @@ at::Tensor woven(const at::Tensor &phases, const at::Tensor &bias, int64_t h, in
 // The gradient of the phases: zero outside their windows.
 at::Tensor unwoven(const at::Tensor &grad) {
   const int64_t images = grad.size(0), outputs = grad.size(1), h = grad.size(2) / 2, w = grad.size(3) / 2;
-  const Planes planes{outputs, h, w};
-  at::Tensor result = at::zeros({images, PHASES * outputs, h + 1, w + 1}, grad.options());
+  at::Tensor result = ablate::empty_maps({images, PHASES * outputs, h + 1, w + 1}, grad.options()).zero_();
   const float *from = grad.const_data_ptr<float>();
   float *to = result.mutable_data_ptr<float>();
-  parallel(images * outputs, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t plane = begin; plane < end; ++plane) {
-      for (int64_t y = 0; y < 2 * h; ++y) {
-        const int64_t down = y % 2, row = (y / 2 + down) * (w + 1);
-        float *even = to + planes.at(plane / outputs, plane % outputs, down * 2) + row;
-        float *odd = to + planes.at(plane / outputs, plane % outputs, down * 2 + 1) + row + 1;
-        const float *line = from + (plane * 2 * h + y) * 2 * w;
-        for (int64_t x = 0; x < w; ++x) {
-          even[x] = line[2 * x];
-          odd[x] = line[2 * x + 1];
-        }
-      }
+  each_line(images, h, w, [&](int64_t pixel, int64_t position, int64_t phase) {
+    for (int64_t x = 0; x < 2 * w; ++x) {
+      const float *values = from + (pixel + x) * outputs;
+      std::copy(values, values + outputs, to + ((position + x / 2 + x % 2) * PHASES + phase + x % 2) * outputs);
     }
   });
   return result;
 }
-
-constexpr std::array<int64_t, 2> kOnes{1, 1}, kZeros{0, 0};
 
 }  // namespace
 
 extern "C" {
 
 // Of x [N, I, H, W], weight [O, I, 3, 3] and bias [O]: [N, O, 2H, 2W].
-char *ablate_upsample_conv(at::Tensor **out, const at::Tensor *const *in, int64_t) {
+char *ablate_upsample_conv(at::Tensor **out, const at::Tensor *const *in, const int64_t *) {
   return guarded([&] {
-    const at::Tensor x = in[0]->contiguous(), weight = in[1]->contiguous(), bias = in[2]->contiguous();
-    const at::Tensor phases = at::conv2d(x, folded(weight), {}, kOnes, kOnes, kOnes).contiguous();
+    const at::Tensor &x = *in[0], weight = in[1]->contiguous(), bias = in[2]->contiguous();
+    const at::Tensor phases = conv::forward(x, folded(weight), {}, /*stride=*/1, /*padding=*/1);
     put(out, 0, woven(phases, bias, x.size(2), x.size(3)));
   });
 }
 
 // Of the output's gradient, x and weight: the gradients of x, weight and bias.
-char *ablate_upsample_conv_backward(at::Tensor **out, const at::Tensor *const *in, int64_t) {
+char *ablate_upsample_conv_backward(at::Tensor **out, const at::Tensor *const *in, const int64_t *) {
   return guarded([&] {
-    const at::Tensor grad = in[0]->contiguous(), x = in[1]->contiguous(), weight = in[2]->contiguous();
-    auto [dx, dfolded, none] =
-        at::convolution_backward(unwoven(grad), x, folded(weight), at::nullopt, kOnes, kOnes, kOnes,
-                                 /*transposed=*/false, kZeros, /*groups=*/1, {true, true, false});
+    const at::Tensor grad = ablate::laid_out(*in[0]), weight = in[2]->contiguous();
+    auto [dx, dfolded] = conv::backward(unwoven(grad), *in[1], folded(weight), 1, 1, /*wants_x=*/true);
     put(out, 0, std::move(dx));
-    put(out, 1, unfolded(dfolded.contiguous(), weight));
-    put(out, 2, grad.sum(at::IntArrayRef{0, 2, 3}));
+    put(out, 1, unfolded(dfolded, weight));
+    put(out, 2, ablate::rows(grad).sum(0));
   });
 }
 }

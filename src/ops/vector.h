@@ -8,12 +8,12 @@
 #include <cstring>
 
 #define ABLATE_INLINE inline __attribute__((always_inline))
+// After the parameters of a lambda.
+#define ABLATE_LAMBDA __attribute__((always_inline))
 
 namespace ablate {
 
 constexpr int64_t LANES = 16;
-// Elements whose sum is carried in 32-bit lanes: 64 in each.
-constexpr int64_t STRETCH = 64 * LANES;
 
 typedef float Vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t Bits __attribute__((vector_size(4 * LANES)));
@@ -34,15 +34,6 @@ ABLATE_INLINE Vec load(const float *from, int64_t count) {
 ABLATE_INLINE void store(float *to, Vec value) { std::memcpy(to, &value, sizeof value); }
 
 ABLATE_INLINE void store(float *to, Vec value, int64_t count) { std::memcpy(to, &value, count * sizeof(float)); }
-
-ABLATE_INLINE double across(Vec value) {
-  float lanes[LANES];
-  std::memcpy(lanes, &value, sizeof lanes);
-  for (int64_t half = LANES / 2; half > 0; half /= 2) {
-    for (int64_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  }
-  return lanes[0];
-}
 
 // e^x within 2 units in the last place: e^x = 2^k·e^r with |r| ≤ ln 2 / 2, e^r by the polynomial of Cephes' expf.
 // Beyond ±104 the result is 0 or infinite; NaN stays NaN.

@@ -123,17 +123,17 @@ fn schedule_facts(diffusion: &Diffusion) -> Result<ScheduleFacts, String> {
 
 /// Only a calculation on the machine that trains can tell whether a CPU can, and only a stopwatch whether it should.
 fn precision_note(config: &Config) -> Option<String> {
-    let precision = match config.training.precision {
+    let precision = config.training.precision.name();
+    let note = match config.training.precision {
         Precision::F32 => return None,
-        Precision::Bf16 => "bf16",
-        Precision::F16 => "f16",
+        Precision::Tf32 => "only NVIDIA GPUs have it, and `ablate run` refuses it elsewhere",
+        Precision::Bf16 | Precision::F16 => {
+            "not every CPU can, which `ablate run` tries first, and only those with matrix instructions for it may be \
+             faster than with \"f32\""
+        }
     };
-    (config.runtime.device == Device::Cpu).then(|| {
-        format!(
-            "training.precision = \"{precision}\" on a CPU: not every CPU can, which `ablate run` tries first, and only \
-             those with matrix instructions for it may be faster than with \"f32\""
-        )
-    })
+    (config.runtime.device == Device::Cpu)
+        .then(|| format!("training.precision = \"{precision}\" on a CPU: {note}"))
 }
 
 /// With warm-up β_n = min(decay, (1 + n)/(10 + n)): a run that ends before the two meet never uses `decay`,
@@ -276,13 +276,18 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_bits_on_a_cpu_are_noted() {
+    fn fewer_bits_on_a_cpu_are_noted() {
         let mut config = base_config();
         config.runtime.device = Device::Cpu;
         assert_eq!(precision_note(&config), None);
         config.training.precision = Precision::Bf16;
         assert!(
             precision_note(&config).unwrap().starts_with("training.precision = \"bf16\" on a CPU: not every")
+        );
+        config.training.precision = Precision::Tf32;
+        assert_eq!(
+            precision_note(&config).unwrap(),
+            "training.precision = \"tf32\" on a CPU: only NVIDIA GPUs have it, and `ablate run` refuses it elsewhere"
         );
         config.runtime.device = Device::Cuda(0);
         assert_eq!(precision_note(&config), None);

@@ -31,7 +31,7 @@ impl LossScale {
     pub(super) fn start(precision: Precision) -> Option<Self> {
         match precision {
             Precision::F16 => Some(Self { factor: START, good_steps: 0 }),
-            Precision::F32 | Precision::Bf16 => None,
+            Precision::F32 | Precision::Tf32 | Precision::Bf16 => None,
         }
     }
 

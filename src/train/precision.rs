@@ -1,4 +1,4 @@
-//! Whether this machine trains in a 16-bit precision, and what a worker has to be started with.
+//! Whether this machine trains in a precision other than f32, and what a worker has to be started with.
 //!
 //! In: a run's configuration. Out: environment variables for its worker, or a [`Refusal`]. A CPU may list
 //! instructions that its system does not allow; libtorch then dies of the first one. So a small calculation is made
@@ -42,7 +42,7 @@ enum Support {
 
 /// A precision that this machine cannot train in.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("training.precision = \"{}\" does not work on this machine: {reason}", name(*precision))]
+#[error("training.precision = \"{}\" does not work on this machine: {reason}", precision.name())]
 pub struct Refusal {
     precision: Precision,
     reason: String,
@@ -96,7 +96,11 @@ fn required(
 /// What is wrong with the device, or with the precision on it.
 pub fn probe(precision: Precision, device: Device) -> Result<Result<(), String>, ops::DeviceError> {
     let (_, device) = super::open_device(device)?;
-    Ok(ops::probe(&device, model::number_format(precision)).map_err(|error| error.to_string()))
+    let found = match precision {
+        Precision::Tf32 => ops::probe_tf32(&device),
+        _ => ops::probe(&device, model::number_format(precision)),
+    };
+    Ok(found.map_err(|error| error.to_string()))
 }
 
 /// Asks once and remembers.
@@ -123,7 +127,7 @@ fn examine(
 ) -> Support {
     let Err(reason) = try_with(None) else { return Support::Works };
     let limits: &[&str] = match (device, precision) {
-        (Device::Cuda(_) | Device::Mps, _) => &[],
+        (Device::Cuda(_) | Device::Mps, _) | (_, Precision::Tf32) => &[],
         (_, Precision::F16) => &["AVX512_CORE_FP16", "AVX512_CORE"],
         (_, _) => &["AVX512_CORE_BF16", "AVX512_CORE"],
     };
@@ -138,7 +142,7 @@ fn probe_command(precision: Precision, device: Device, limit: Option<&str>) -> C
     // Without a path to this program nothing could be started; the name then fails to, and says so.
     let program = std::env::current_exe().unwrap_or_else(|_| "ablate".into());
     let mut command = Command::new(program);
-    command.args([PROBE_COMMAND, name(precision), "--device", &device.to_string()]);
+    command.args([PROBE_COMMAND, precision.name(), "--device", &device.to_string()]);
     command.env("OMP_NUM_THREADS", "1").envs(limit.map(|limit| (CPU_LIMIT, limit)));
     command
 }
@@ -194,14 +198,6 @@ fn last_error(said: &mut File) -> Option<String> {
     let text = String::from_utf8_lossy(&bytes);
     let line = text.lines().rev().find_map(|line| line.strip_prefix("error: "))?;
     Some(crate::guard::printable(&line.chars().take(300).collect::<String>()))
-}
-
-fn name(precision: Precision) -> &'static str {
-    match precision {
-        Precision::F32 => "f32",
-        Precision::Bf16 => "bf16",
-        Precision::F16 => "f16",
-    }
 }
 
 #[cfg(test)]

@@ -8,12 +8,12 @@ use super::optimizer::{Gradient, learning_rate};
 use super::parameters::{self, Flat};
 use super::state::State;
 use super::{Error, ema};
-use crate::config::Config;
+use crate::config::{Config, Precision};
 use crate::data::{Batch, Draw};
 use crate::diffusion::Schedule;
 use crate::diffusion::objective::{Coefficients, loss_per_image, weight};
 use crate::model::{Mode, UNet};
-use crate::ops::{self, Norms};
+use crate::ops::{self, Norms, Tf32};
 
 /// What a step leaves to be recorded; tensors stay on the device until somebody asks.
 pub(super) struct Step {
@@ -161,7 +161,10 @@ fn backward(
     dropout_key: u64,
     clock: &mut Clock,
 ) -> (Tensor<1>, Flat) {
-    let mode = Mode::Train { dropout_key, precision: config.training.precision };
+    let precision = config.training.precision;
+    // Evaluation and samplers keep all 32 bits.
+    let _permission = (precision == Precision::Tf32).then(Tf32::allow);
+    let mode = Mode::Train { dropout_key, precision };
     let Micro { noised, target, t, weight } = micro;
     let mut losses = None;
     let objective = |prediction: Tensor<4>| {

@@ -48,9 +48,9 @@ fn a_run_that_is_refused_memory_fails_with_numbers_and_the_others_go_on() {
         " more was asked for, ",
         " of the 4.00 GiB allowed by ulimit -v are free; the run needs at least ",
         " for 18,521 parameters (with gradients, optimizer and 1 average) and 262,144 images at a time, activations ",
-        "; another variant would need less: a larger training.gradient_accumulation, training.precision = \"bf16\", a \
-         smaller training.batch_size, data.image_size or model.base_channels; with fewer runtime.jobs or more memory, \
-         --retry-failed tries this one again",
+        "; another variant would need less: a larger training.gradient_accumulation, training.precision = \"bf16\", \
+         training.recompute = true, a smaller training.batch_size, data.image_size or model.base_channels; with fewer \
+         runtime.jobs or more memory, --retry-failed tries this one again",
     ];
     for part in parts {
         assert!(error.contains(part), "{part}\nin {error}");

@@ -221,7 +221,24 @@ fn a_precision_that_cannot_be_tried_is_refused_before_anything_is_written() {
 #[test]
 fn a_word_that_is_no_precision_is_refused() {
     let ran = Workplace::new().ablate(&["probe-precision", "f8"]).exits(2);
-    assert_eq!(ran.stderr, "error: \"f8\" is not a precision\n  help: use f32, bf16 or f16\n");
+    assert_eq!(ran.stderr, "error: \"f8\" is not a precision\n  help: use f32, tf32, bf16 or f16\n");
+}
+
+#[test]
+fn tf32_is_refused_where_there_is_no_nvidia_gpu() {
+    let place = tiny("");
+    let settings = ["-s", "training.precision=tf32", "-s", "runtime.device=cpu"];
+    let planned = place.ablate(&[&["plan", "x.toml"], &settings[..]].concat()).exits(0);
+    let note = "training.precision = \"tf32\" on a CPU: only NVIDIA GPUs have it";
+    assert!(
+        planned.stdout.contains(note) || planned.stderr.contains(note),
+        "{}{}",
+        planned.stdout,
+        planned.stderr
+    );
+    let ran = place.ablate(&[&["run", "x.toml"], &settings[..]].concat());
+    assert!(ran.stderr.contains("only NVIDIA GPUs have it, and the device is none"), "{}", ran.stderr);
+    assert_refused(&place, ran, "tf32");
 }
 
 #[expect(deprecated, reason = "burn steers towards CubeCL; the libtorch backend is this project's choice")]

@@ -141,7 +141,7 @@ fn launching(runs: usize, slots: usize, program: &Path, folder: &Path) -> Result
 
     let begun = Instant::now();
     let jobs: Vec<_> = entries.iter().map(Entry::job).collect();
-    let room = Slots { jobs: slots, threads: 1, thread_budget: None };
+    let room = Slots { jobs: slots, threads: 1, thread_budget: None, held_back: None };
     let outcome = Local::new(program.to_owned(), &[], room, false)
         .launch(&jobs, &mut Quiet)
         .map_err(|error| internal(&error))?;

@@ -45,7 +45,7 @@ pub(super) struct Configuration {
 pub(super) fn measure(args: &Args, target: Target) -> Result<Measured, Failure> {
     let config = &target.config;
     let chosen = match args.threads.unwrap_or(config.runtime.threads) {
-        0 => Slots::choose(&config.runtime, 1).threads,
+        0 => Slots::alone(&config.runtime).threads,
         threads => threads,
     };
     start_as_a_worker(config, chosen)?;

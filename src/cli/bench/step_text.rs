@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use super::step::{Configuration, Measured};
 use crate::cli::config::grid;
-use crate::config::Precision;
 use crate::guard::printable;
 use crate::train::bench::{Averages, Inputs, Operation, Report, Spread, Steps};
 
@@ -42,11 +41,7 @@ fn about(configuration: &Configuration, report: &Report) -> String {
         1 => String::new(),
         parts => format!(" in {parts} parts"),
     };
-    let precision = match configuration.precision {
-        Precision::F32 => "f32",
-        Precision::Bf16 => "bf16",
-        Precision::F16 => "f16",
-    };
+    let precision = configuration.precision.name();
     let name = printable(&format!("{}{variant}", configuration.name));
     format!(
         "{name}: {} parameters, channels {}, {image_size}x{image_size}x{image_channels}, batch {batch_size}{micro}, \

@@ -10,7 +10,7 @@ use super::Entry;
 use super::prepare::{PrepareError, prepare};
 use crate::cli::compare;
 use crate::cli::failure::{ExitCode, Failure, exit};
-use crate::cli::output::{say, tell, warn};
+use crate::cli::output::{note, say, tell, warn};
 use crate::guard::printable;
 use crate::launch::{
     self, End, LaunchError, Launcher, Local, Outcome, Slots, Standing, Stop, progress, standing,
@@ -136,6 +136,11 @@ impl Session<'_> {
     pub(in crate::cli) fn train(&self, entries: &[Entry]) -> Result<ExitCode, Failure> {
         let sorted = self.sort(entries)?;
         self.warn_about_space(entries, &sorted.pending);
+        if let Some(fitting) =
+            self.slots.held_back.filter(|_| !self.options.quiet && !sorted.pending.is_empty())
+        {
+            note(fitting.sentence());
+        }
         let jobs: Vec<_> = sorted.pending.iter().map(|&index| entries[index].job()).collect();
         let outcome = if jobs.is_empty() {
             Outcome::default()

@@ -78,10 +78,29 @@ pub enum Optimizer {
 pub enum Precision {
     /// 32-bit floats throughout.
     F32,
+    /// 32-bit floats whose products an NVIDIA GPU rounds to the 10 bits of TF32 while it trains.
+    Tf32,
     /// 16-bit brain floats in the network; master weights, statistics and loss stay 32-bit.
     Bf16,
     /// 16-bit floats in the network, with loss scaling; master weights, statistics and loss stay 32-bit.
     F16,
+}
+
+impl Precision {
+    /// Whether feature maps take two bytes a number.
+    pub fn is_16_bit(self) -> bool {
+        matches!(self, Precision::Bf16 | Precision::F16)
+    }
+
+    /// As it is written in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::Tf32 => "tf32",
+            Precision::Bf16 => "bf16",
+            Precision::F16 => "f16",
+        }
+    }
 }
 
 /// `[ema]`.
