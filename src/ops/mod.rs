@@ -2,7 +2,9 @@
 //!
 //! Where libtorch has an operation in one piece, `fused` uses it, with gradients from `backward`; `norm_op` and `own`
 //! are kernels of our own for host memory and 32 bits. The plain form in burn defines the result, and a test beside it
-//! holds the fused one to it. `native` and `native_own` reach what tch does not bind.
+//! holds the fused one to it. `native` and `native_own` reach what tch does not bind. In host memory and 32 bits every
+//! operation on feature maps gives them with the channels of a position side by side (`maps.h`), and copies what comes
+//! otherwise; shapes are `[N, C, H, W]` everywhere.
 //! `update` moves all weights, moments and averages at once, in place, by a kernel of our own or by libtorch's multi-tensor
 //! functions.
 //! `probe` tries a number format that may kill the process. `extractor` runs TorchScript modules of other people on

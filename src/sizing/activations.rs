@@ -109,7 +109,7 @@ mod tests {
         let data = data(8, 3);
         // conv_in, a block, the down-sampler, a block; the middle; the up-sampled; the last level; the prediction and
         // what it is made of; the time embedding.
-        let handed = (8 + 8) * 64 + (8 + 16) * 16 + 16 * 16 + 16 * 64 + 8 * 64 + 8 * 64 + 3 * 64 + 32;
+        let handed = (8 + 8) * 64 + (8 + 16) * 16 + 16 * 16 + 16 * 64 + 8 * 64 + 8 * 64 + 3 * 64 + 2 * 32;
         let widest = block(32, 16, 16) + block(24, 16, 16) + 2 * attention(16, 16) + 16 * 64;
         assert_eq!(kept_values_per_image(&small(), &data, true), 4 * 3 * 64 + handed + widest);
     }
