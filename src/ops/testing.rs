@@ -146,7 +146,18 @@ pub(super) fn assert_near<const N: usize>(
     cast: [bool; N],
     op: impl Fn([Tensor<4>; N]) -> Tensor<4>,
 ) {
-    for (format, tolerance) in reduced_formats() {
+    assert_near_of(1, inputs, cast, op);
+}
+
+/// The same for several operations in a row, each of which rounds: what is independent adds up by its squares.
+pub(super) fn assert_near_of<const N: usize>(
+    operations: u8,
+    inputs: [Tensor<4>; N],
+    cast: [bool; N],
+    op: impl Fn([Tensor<4>; N]) -> Tensor<4>,
+) {
+    for (format, of_one) in reduced_formats() {
+        let tolerance = of_one * f32::from(operations).sqrt();
         let mut which = cast.into_iter();
         let rounded = inputs.clone().map(|x| match which.next() {
             Some(true) => x.cast(format).cast(FloatDType::F32),
