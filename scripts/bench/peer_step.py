@@ -59,8 +59,10 @@ class Training:
         self.parameters = list(network.parameters())
         self.averages = [parameter.detach().clone() for parameter in self.parameters]
         self.optimizer = torch.optim.AdamW(self.parameters, lr=RATE, fused=True)
-        mode = "max-autotune" if self.gpu else "default"
-        self.network = torch.compile(network, mode=mode) if wanted["mode"] == "compile" else network
+        compiled, self.network = wanted["mode"] == "compile", network
+        if compiled:
+            self.network = torch.compile(network, mode="max-autotune" if self.gpu else "default")
+        self.graphs = compiled and self.gpu
         self.scheduler = noising()
         kept = min(PRELOADED, wanted["warmup"] + wanted["steps"])
         self.batches = [drawn(case["network"], batch_of(case, wanted["device"]), step) for step in range(kept)]
@@ -72,7 +74,8 @@ class Training:
         """One step; its seconds."""
         batch = self.batches[len(self.losses) % len(self.batches)]
         began = time.perf_counter()
-        torch.compiler.cudagraph_mark_step_begin()
+        if self.graphs:
+            torch.compiler.cudagraph_mark_step_begin()
         x0, noise, t = (tensor.to(self.device, non_blocking=True) for tensor in batch)
         noised = self.scheduler.add_noise(x0, noise, t).contiguous(memory_format=self.layout)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.wanted["precision"] == "bf16"):
