@@ -17,7 +17,7 @@ import sample
 import scheduler
 import step
 import sweep
-from cases import CASES
+from cases import CASES, TINY
 
 COMPARISONS = dict(step=step, sample=sample, sweep=sweep, scheduler=scheduler)
 # Sizes of `--trial`. One thread: several wait for each other where the machine is busy.
@@ -35,7 +35,8 @@ def arguments():
     parser.add_argument("--output", type=pathlib.Path, help="the file to update (BENCHMARKS.md)")
     parser.add_argument("--trial", action="store_true", help="one round of next to nothing, to see that all of it works; keeps no figure")
     of_step = parser.add_argument_group("step")
-    of_step.add_argument("--networks", nargs="+", choices=CASES, default=list(CASES), metavar="NAME", help="some of " + ", ".join(CASES))
+    networks = [name for name in CASES if name != TINY]
+    of_step.add_argument("--networks", nargs="+", choices=CASES, default=networks, metavar="NAME", help="some of " + ", ".join(networks))
     of_step.add_argument("--steps", type=positive, default=10, help="steps that count in a round (10)")
     of_step.add_argument("--warmup", type=positive, default=3, help="steps before them (3)")
     of_step.add_argument("--no-compile", action="store_true", help="leave torch.compile out")

@@ -19,6 +19,9 @@ CASES = {
         network=dict(size=64, channels=3, base=64, multipliers=[1, 2, 4, 8], layers=2, attention=[16, 8], head_dim=64, groups=32),
     ),
 }
+# Compiled in seconds, for trials of what measures.
+TINY = "tiny"
+CASES[TINY] = dict(title="8x8 grey, channels 8,16", batch=4, gpu_batch=4, network=NETWORKS["modern"])
 SEED = 0
 TIMESTEPS = 1000
 RATE = 2e-4

@@ -14,7 +14,7 @@ SKIPPED = "ops::extractor::"
 
 
 def run(check):
-    command = [check.bundle / "ablate-tests", "--show-output", "--test-threads", "4", "--skip", SKIPPED, *TESTS]
+    command = [check.tests, "--show-output", "--test-threads", "4", "--skip", SKIPPED, *TESTS]
     environment = dict(check.environment, ABLATE_TEST_DEVICE=check.device)
     try:
         ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=left(check.deadline))

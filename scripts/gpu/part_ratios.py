@@ -8,7 +8,7 @@ import sys
 
 import step
 from cases import CASES, batch_of
-from machine import Expired, Failure, call, in_turn, last_json, spread, table
+from machine import Expired, Failure, call, environment, in_turn, last_json, spread, table
 
 HEADER = ["network", "batch", "precision", "PyTorch", "ablate ms", "PyTorch ms", "ratio", "ablate MiB", "PyTorch MiB", "ratio"]
 SPEED = ["network", "batch", "precision", "ablate ms", "TFLOP/s", "of the matrix product", "MiB"]
@@ -83,4 +83,4 @@ def speed(check, bench, name, ours):
 def matrix_product(check, precision):
     """Operations per second."""
     command = [sys.executable, check.scripts / "gpu/product.py", check.device, precision, 8192 if check.gpu else 512]
-    return last_json(call("a matrix product", command, check.deadline, env=check.environment))["flops_per_second"]
+    return last_json(call("a matrix product", command, check.deadline, env=environment(check.threads)))["flops_per_second"]
