@@ -80,6 +80,8 @@ fn connect_libtorch() {
     if libraries.join("libtorch_cuda.so").exists() {
         // Nothing in the program names a symbol of the CUDA library, so the linker would drop it, and no GPU be seen.
         println!("cargo::rustc-link-arg=-Wl,--push-state,--no-as-needed,-ltorch_cuda,--pop-state");
+        // What that library needs itself may be on the machine with the GPU alone (scripts/gpu/build).
+        println!("cargo::rustc-link-arg=-Wl,--allow-shlib-undefined");
     }
 }
 
@@ -100,8 +102,8 @@ fn compile_native(home: &Path) {
         .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
         .include(include.join("torch/csrc/api/include"))
         .include(include);
-    let sources =
-        ["native", "module", "norm", "conv", "upsample", "matrix"].map(|name| format!("src/ops/{name}.cpp"));
+    let sources = ["native", "module", "device_memory", "norm", "conv", "upsample", "matrix"]
+        .map(|name| format!("src/ops/{name}.cpp"));
     build.clone().files(sources).compile("ablate_native");
     // A product and a sum that become one instruction on some CPUs give other bits there; a square root that sets
     // errno is not vectorised.

@@ -17,7 +17,7 @@ import sample
 import scheduler
 import step
 import sweep
-from cases import CASES
+from cases import CASES, TINY
 
 COMPARISONS = dict(step=step, sample=sample, sweep=sweep, scheduler=scheduler)
 # Sizes of `--trial`. One thread: several wait for each other where the machine is busy.
@@ -35,10 +35,13 @@ def arguments():
     parser.add_argument("--output", type=pathlib.Path, help="the file to update (BENCHMARKS.md)")
     parser.add_argument("--trial", action="store_true", help="one round of next to nothing, to see that all of it works; keeps no figure")
     of_step = parser.add_argument_group("step")
-    of_step.add_argument("--networks", nargs="+", choices=CASES, default=list(CASES), metavar="NAME", help="some of " + ", ".join(CASES))
+    networks = [name for name in CASES if name != TINY]
+    of_step.add_argument("--networks", nargs="+", choices=CASES, default=networks, metavar="NAME", help="some of " + ", ".join(networks))
     of_step.add_argument("--steps", type=positive, default=10, help="steps that count in a round (10)")
     of_step.add_argument("--warmup", type=positive, default=3, help="steps before them (3)")
     of_step.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
+    of_step.add_argument("--device", default="cpu", help="where both sides train, as runtime.device (cpu)")
+    of_step.add_argument("--precision", choices=step.TOLERANCE, default="f32", help="of both sides (f32)")
     of_sample = parser.add_argument_group("sample")
     of_sample.add_argument("--images", type=positive, default=64, help="images to draw (64)")
     of_sample.add_argument("--sampling-steps", type=positive, default=50, help="steps of DDIM, of the sweep too (50)")
@@ -50,6 +53,7 @@ def arguments():
     if unknown:
         parser.error(f"{unknown[0]} is no comparison; there are {', '.join(COMPARISONS)}")
     parsed.program = parsed.program.resolve()
+    parsed.python, parsed.deadline = [sys.executable], None
     if parsed.trial:
         vars(parsed).update(TRIAL)
     return parsed
@@ -76,14 +80,21 @@ def put_section(path, name, text):
 
 
 def main():
-    bench = arguments()
+    try:
+        compare(arguments())
+    except machine.Failure as failure:
+        sys.exit(f"FAILED: {failure}")
+
+
+def compare(bench):
     for name in bench.comparison or COMPARISONS:
         print(f"== {name} ==", flush=True)
         busy = machine.busy_share()
         with tempfile.TemporaryDirectory() as folder:
             bench.folder = pathlib.Path(folder)
             text = COMPARISONS[name].measure(bench)
-        about = machine.about(bench.program, bench.threads)
+        how = (bench.device, bench.precision) if name == "step" else ("cpu", "f32")
+        about = machine.about(bench.program, bench.threads, *how)
         if busy > 0.1:
             warning = f"Before it began, other programs kept {busy:.0%} of this machine busy: take the figures for noise."
             print(f"warning: {warning}", file=sys.stderr)
@@ -92,7 +103,8 @@ def main():
         print(text, flush=True)
         output = bench.output or (None if bench.trial else pathlib.Path("BENCHMARKS.md"))
         if output:
-            put_section(output, name, f"{about}\n\n{command}\n\n{text}")
+            section = name if how == ("cpu", "f32") else f"{name} on {how[0]} in {how[1]}"
+            put_section(output, section, f"{about}\n\n{command}\n\n{text}")
             print(f"\nwritten: {output}", flush=True)
 
 

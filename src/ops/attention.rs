@@ -76,7 +76,7 @@ fn materialised(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_near, assert_same, random};
+    use super::super::testing::{assert_near, assert_near_of, assert_same, random};
     use super::*;
 
     #[test]
@@ -101,34 +101,46 @@ mod tests {
         );
     }
 
+    /// Feature maps, then weights and biases.
+    fn inputs(n: usize, c: usize, [h, w]: [usize; 2]) -> [Tensor<4>; 9] {
+        let map = |seed| random([n, c, h, w], seed);
+        let matrix = |seed| random([c, c, 1, 1], seed) / (c as f64).sqrt();
+        let bias = |seed| random([c, 1, 1, 1], seed);
+        [map(1), map(2), matrix(3), bias(4), matrix(5), matrix(6), bias(7), matrix(8), bias(9)]
+    }
+
+    /// Either form of self-attention on such inputs.
+    fn on_inputs(
+        attend: fn(Tensor<4>, Tensor<4>, [Map; 3], Map, usize) -> Tensor<4>,
+        heads: usize,
+    ) -> impl Fn([Tensor<4>; 9]) -> Tensor<4> {
+        move |[x, normed, qw, b, kw, vw, vb, ow, ob]| {
+            let c = x.dims()[1];
+            let map = |weight: Tensor<4>, bias: Tensor<4>| (weight.reshape([c, c]), bias.reshape([c]));
+            // No result depends on the bias of k, so it shares that of q to have a gradient.
+            attend(x, normed, [map(qw, b.clone()), map(kw, b), map(vw, vb)], map(ow, ob), heads)
+        }
+    }
+
     #[test]
     fn self_attention_in_one_piece_equals_its_parts_forward_and_backward() {
-        for (n, heads, d, [h, w]) in
+        for (n, heads, d, size) in
             [(2, 1, 8, [2, 3]), (1, 3, 16, [7, 7]), (3, 2, 5, [1, 2]), (2, 2, 64, [8, 8])]
         {
-            let c = heads * d;
-            let matrix = |seed| random([c, c, 1, 1], seed) / (c as f64).sqrt();
-            let bias = |seed| random([c, 1, 1, 1], seed);
-            let inputs = [
-                random([n, c, h, w], 1),
-                random([n, c, h, w], 2),
-                matrix(3),
-                bias(4),
-                matrix(5),
-                matrix(6),
-                bias(7),
-                matrix(8),
-                bias(9),
-            ];
-            let with = |attend: fn(Tensor<4>, Tensor<4>, [Map; 3], Map, usize) -> Tensor<4>| {
-                move |[x, normed, qw, b, kw, vw, vb, ow, ob]: [Tensor<4>; 9]| {
-                    let map =
-                        |weight: Tensor<4>, bias: Tensor<4>| (weight.reshape([c, c]), bias.reshape([c]));
-                    // No result depends on the bias of k, so it shares that of q to have a gradient.
-                    attend(x, normed, [map(qw, b.clone()), map(kw, b), map(vw, vb)], map(ow, ob), heads)
-                }
-            };
-            assert_same(inputs, with(self_attention), with(apart));
+            assert_same(
+                inputs(n, heads * d, size),
+                on_inputs(self_attention, heads),
+                on_inputs(apart, heads),
+            );
+        }
+    }
+
+    #[test]
+    fn self_attention_in_sixteen_bits_stays_near_thirty_two() {
+        let of_maps = [true, true, false, false, false, false, false, false, false];
+        for (n, heads, d, size) in [(2, 1, 8, [2, 3]), (1, 3, 16, [7, 7]), (2, 2, 64, [8, 8])] {
+            // Linear maps, attention, a linear map.
+            assert_near_of(3, inputs(n, heads * d, size), of_maps, on_inputs(self_attention, heads));
         }
     }
 

@@ -49,9 +49,13 @@ mod tests {
 
     #[test]
     fn the_fused_convolution_equals_burns_forward_and_backward() {
-        for (channels, out, size, kernel, stride, padding) in
-            [(3, 5, 8, 3, 1, 1), (4, 4, 9, 3, 2, 1), (6, 2, 5, 1, 1, 0), (2, 7, 7, 3, 2, 0)]
-        {
+        for (channels, out, size, kernel, stride, padding) in [
+            (3, 5, 8, 3, 1, 1),
+            (4, 4, 9, 3, 2, 1),
+            (6, 2, 5, 1, 1, 0),
+            (2, 7, 7, 3, 2, 0),
+            (64, 48, 2, 3, 1, 1),
+        ] {
             let inputs = [
                 random([2, channels, size, size], 1),
                 random([out, channels, kernel, kernel], 2),
@@ -88,16 +92,22 @@ mod tests {
     }
 
     #[test]
-    fn a_linear_map_in_sixteen_bits_stays_near_thirty_two() {
+    fn a_linear_map_is_a_product_and_a_sum_and_in_sixteen_bits_stays_near_thirty_two() {
         for (rows, inputs, outputs) in [(3, 5, 7), (96, 64, 128), (1, 33, 2)] {
-            let tensors = [
-                random([2, 1, rows, inputs], 1),
-                random([outputs, inputs, 1, 1], 2),
-                random([outputs, 1, 1, 1], 3),
-            ];
-            assert_near(tensors, [true, false, false], |[x, w, b]| {
-                linear(x, w.reshape([outputs, inputs]), b.reshape([outputs]))
+            let tensors = || {
+                [
+                    random([2, 1, rows, inputs], 1),
+                    random([outputs, inputs, 1, 1], 2),
+                    random([outputs, 1, 1, 1], 3),
+                ]
+            };
+            let mapped =
+                |[x, w, b]: [Tensor<4>; 3]| linear(x, w.reshape([outputs, inputs]), b.reshape([outputs]));
+            assert_same(tensors(), mapped, |[x, w, b]| {
+                let matrix: Tensor<4> = w.reshape([1, 1, outputs, inputs]);
+                x.matmul(matrix.transpose()) + b.reshape([1, 1, 1, outputs])
             });
+            assert_near(tensors(), [true, false, false], mapped);
         }
     }
 }

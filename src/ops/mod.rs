@@ -16,6 +16,7 @@ mod attention;
 mod backward;
 mod conv;
 mod device;
+mod device_memory;
 mod extractor;
 mod fused;
 mod linalg;
@@ -31,7 +32,7 @@ mod pointwise;
 mod probe;
 mod seed;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod update;
 mod upsample;
 
@@ -39,6 +40,7 @@ pub(crate) use attention::{attention, self_attention};
 pub(crate) use conv::{conv2d, linear};
 pub use device::{DeviceError, DeviceName};
 pub(crate) use device::{Tf32, in_own_format, libtorch_version, open, set_deterministic, set_threads};
+pub(crate) use device_memory::peak_device_bytes;
 pub(crate) use extractor::Extractor;
 pub use extractor::{ExtractorError, PixelRange};
 pub use linalg::LinalgError;

@@ -75,5 +75,7 @@ mod tests {
         assert_near(inputs, [true, true, false, false], |[x, skip, w, b]| {
             pointwise(x, Some(skip), w, b.reshape([4]))
         });
+        let alone = [random([2, 32, 7, 5], 1), random([24, 32, 1, 1], 2), random([24, 1, 1, 1], 3)];
+        assert_near(alone, [true, false, false], |[x, w, b]| pointwise(x, None, w, b.reshape([24])));
     }
 }

@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn thirty_two_bits_pass_anywhere() {
-        let (_, device) = super::super::open(super::super::DeviceName::Cpu).unwrap();
+        let device = super::super::testing::device();
         probe(&device, FloatDType::F32).unwrap();
         assert!(distance(Tensor::ones([3], &device) * 1.5, Tensor::ones([3], &device)) > LIMIT);
     }

@@ -52,8 +52,10 @@ mod tests {
 
     #[test]
     fn sixteen_bits_stay_near_thirty_two() {
-        assert_near(inputs(2, [8, 6], [5, 4]), [true, false, false], |[x, w, b]| {
-            upsample_conv2d(x, w, b.reshape([6]))
-        });
+        for (channels, size) in [([8, 6], [5, 4]), ([64, 32], [8, 8])] {
+            assert_near(inputs(2, channels, size), [true, false, false], |[x, w, b]| {
+                upsample_conv2d(x, w, b.reshape([channels[1]]))
+            });
+        }
     }
 }

@@ -1,17 +1,11 @@
 //! Tests of the optimizers and the learning rate, held to numbers that PyTorch computed.
 
-use burn::tensor::Device;
-
 use super::*;
 use crate::config::defaults;
-use crate::ops::{self, DeviceName};
-
-fn cpu() -> Device {
-    ops::open(DeviceName::Cpu).unwrap().1
-}
+use crate::ops::testing::{device, within};
 
 fn flat(values: &[f32]) -> Flat {
-    vec![Tensor::from_floats(values, &cpu())]
+    vec![Tensor::from_floats(values, &device())]
 }
 
 fn values(flat: &Flat) -> Vec<f32> {
@@ -60,10 +54,8 @@ fn both_optimizers_step_as_pytorchs_do() {
             let gradient = gradient(flat(&slope));
             adam.update(&Writable::of(&mut weights), gradient, vec![], &training, 0.1 / (k + 1) as f64);
             for (ours, theirs) in values(&weights).iter().zip(expected) {
-                assert!(
-                    (f64::from(*ours) - theirs).abs() < 1e-6,
-                    "{optimizer:?} step {k}: {ours} is not {theirs}"
-                );
+                let difference = (f64::from(*ours) - theirs).abs();
+                assert!(difference < within(1e-6).into(), "{optimizer:?} step {k}: {ours} is not {theirs}");
             }
         }
         assert_eq!(adam.updates, 5);

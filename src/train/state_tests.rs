@@ -3,19 +3,15 @@
 use super::*;
 use crate::config::{Ema, ModelInit, Tracks};
 use crate::model::Mode;
-use crate::ops::{self, DeviceName};
+use crate::ops::testing::device;
 use crate::train::small::small;
-
-fn cpu() -> Device {
-    ops::open(DeviceName::Cpu).unwrap().1
-}
 
 #[test]
 fn ddpm_starts_are_fan_average_uniform_without_biases_and_closed_branches() {
     let mut config = small();
     config.model.init = ModelInit::Ddpm;
     let mut seen = [0; 3];
-    for tensor in named_tensors(&initial_network(&config, &cpu())) {
+    for tensor in named_tensors(&initial_network(&config, &device())) {
         let NamedTensor { name, shape, values } = tensor;
         let all = |wanted: f32| values.iter().all(|value| *value == wanted);
         let closing =
@@ -48,7 +44,7 @@ fn ddpm_starts_are_fan_average_uniform_without_biases_and_closed_branches() {
 
 #[test]
 fn a_ddpm_network_predicts_nothing_at_first_and_pytorchs_something() {
-    let device = cpu();
+    let device = device();
     let largest = |init: ModelInit| {
         let mut config = small();
         config.model.init = init;
@@ -67,7 +63,7 @@ fn a_ddpm_network_predicts_nothing_at_first_and_pytorchs_something() {
 fn every_average_is_saved_under_its_name_and_comes_back() {
     let mut config = small();
     config.ema = Ema { decay: Tracks::new(vec![0.999, 0.9]).unwrap(), ..config.ema };
-    let mut state = State::start(&config, &cpu()).unwrap();
+    let mut state = State::start(&config, &device()).unwrap();
     for (average, offset) in state.averages.iter_mut().zip([1.0, 2.0]) {
         average[0] = average[0].clone() + offset;
     }
@@ -84,7 +80,7 @@ fn every_average_is_saved_under_its_name_and_comes_back() {
         "progress.json",
     ];
     assert_eq!(names, expected);
-    let loaded = State::load(&config, &cpu(), folder.path()).unwrap();
+    let loaded = State::load(&config, &device(), folder.path()).unwrap();
     let first = |flat: &Flat| flat[0].to_data().try_into_vec::<f32>().unwrap();
     for (ours, theirs) in loaded.averages.iter().zip(&state.averages) {
         assert_eq!(first(ours), first(theirs));
@@ -95,7 +91,7 @@ fn every_average_is_saved_under_its_name_and_comes_back() {
 #[test]
 fn the_first_bad_tensor_is_named_by_what_it_is() {
     let config = small();
-    let mut state = State::start(&config, &cpu()).unwrap();
+    let mut state = State::start(&config, &device()).unwrap();
     assert_eq!(state.first_bad_tensor(&config), None);
     let spoil = |flat: &mut Flat, at: usize, by: f32| flat[at] = flat[at].clone() * 0.0 + by;
     spoil(&mut state.optimizer.second, 3, f32::INFINITY);

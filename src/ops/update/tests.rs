@@ -1,25 +1,22 @@
-//! Holds both ways of an update to its plain form in burn, and to the rule that nobody else's numbers change.
+//! Holds both ways of an update to its plain form in burn, and to the rule that nobody else's numbers change. The kernel
+//! is of host memory; the other way runs on the device under test. Plain forms run on the host.
 
 use burn::tensor::Device;
 
 use super::*;
 use crate::data::Draw;
-use crate::ops::{self, DeviceName};
+use crate::ops::testing::{device, host, within};
 
 /// One element, odd ones, nothing at all, exactly a block of the kernel, and more than a few.
 const SIZES: [usize; 7] = [1, 7, 0, 33, 4096, 4097, 20_011];
 
-fn cpu() -> Device {
-    ops::open(DeviceName::Cpu).unwrap().1
-}
-
 /// Normal draws that depend on the number alone, one tensor a size.
-fn list(seed: u64, spread: f32) -> Vec<Tensor<1>> {
+fn list(device: &Device, seed: u64, spread: f32) -> Vec<Tensor<1>> {
     let draw = |(index, size): (usize, usize)| {
         let mut values = vec![0.0; size];
         Draw::new(seed, "test", index as u64).normal_fill(&mut values);
         let values: Vec<f32> = values.into_iter().map(|value: f32| value * spread).collect();
-        Tensor::from_data(TensorData::new(values, [size]), &cpu())
+        Tensor::from_data(TensorData::new(values, [size]), device)
     };
     SIZES.into_iter().enumerate().map(draw).collect()
 }
@@ -38,10 +35,10 @@ struct Moved {
 }
 
 impl Moved {
-    fn start(tracks: usize) -> Self {
-        let zeros = || list(1, 0.0);
-        let averages = (0..tracks).map(|track| list(20 + track as u64, 1.0)).collect();
-        Self { weights: list(1, 1.0), first: zeros(), second: zeros(), averages }
+    fn start(device: &Device, tracks: usize) -> Self {
+        let zeros = || list(device, 1, 0.0);
+        let averages = (0..tracks).map(|track| list(device, 20 + track as u64, 1.0)).collect();
+        Self { weights: list(device, 1, 1.0), first: zeros(), second: zeros(), averages }
     }
 
     fn lists(&self) -> Vec<&Vec<Tensor<1>>> {
@@ -76,7 +73,7 @@ impl Moved {
         }
     }
 
-    fn fused(&mut self, gradients: Vec<Tensor<1>>, by: &Case, number: u64, route: Route) {
+    fn fused(&mut self, gradients: Vec<Tensor<1>>, by: &Case, number: u64, update: Update) {
         let norm = gradient_norms(&gradients, by.scale).global;
         let descent = Descent {
             gradients,
@@ -88,11 +85,25 @@ impl Moved {
         };
         let averages = self.averages.iter_mut().zip(DECAYS);
         let averages = averages.map(|(values, decay)| Average { values, decay }).collect();
-        route(&Writable::of(&mut self.weights), Some(descent), averages);
+        update(&Writable::of(&mut self.weights), Some(descent), averages);
     }
 }
 
-type Route = fn(&Writable, Option<Descent<'_>>, Vec<Average<'_>>);
+type Update = fn(&Writable, Option<Descent<'_>>, Vec<Average<'_>>);
+
+/// A way to make an update, where, and how far from the plain form it may be.
+struct Route {
+    update: Update,
+    device: Device,
+    tolerance: f32,
+}
+
+fn routes() -> [Route; 2] {
+    [
+        Route { update: update_by_kernel, device: host(), tolerance: 1e-6 },
+        Route { update: update_by_lists, device: device(), tolerance: within(4e-6) },
+    ]
+}
 
 /// The second forgets its start, the third hardly moves.
 const DECAYS: [f64; 3] = [0.9, 0.0, 0.9999];
@@ -137,13 +148,13 @@ fn assert_close(ours: &Moved, plain: &Moved, tolerance: f32, what: &str) {
 
 #[test]
 fn both_ways_equal_the_plain_form_in_every_combination() {
-    for (route, tolerance) in [(update_by_kernel as Route, 1e-6), (update_by_lists as Route, 4e-6)] {
+    for Route { update, device, tolerance } in routes() {
         for by in Case::all() {
-            let (mut ours, mut plain) = (Moved::start(by.tracks), Moved::start(by.tracks));
+            let (mut ours, mut plain) = (Moved::start(&device, by.tracks), Moved::start(&host(), by.tracks));
             for number in 1..=3 {
-                let gradients = || list(10 + number, by.scale as f32);
-                ours.fused(gradients(), &by, number, route);
-                plain.plain(gradients(), &by, number);
+                let gradients = |device: &Device| list(device, 10 + number, by.scale as f32);
+                ours.fused(gradients(&device), &by, number, update);
+                plain.plain(gradients(&host()), &by, number);
             }
             assert_close(&ours, &plain, tolerance, &format!("{by:?}"));
         }
@@ -165,8 +176,8 @@ fn with_threads<T>(make: impl Fn() -> T) -> [T; 4] {
 fn the_kernel_gives_the_same_bits_for_any_number_of_threads() {
     let by = Case { decoupled: false, weight_decay: 0.1, limit: Some(1.0), scale: 1024.0, tracks: 3 };
     let made = with_threads(|| {
-        let mut moved = Moved::start(by.tracks);
-        moved.fused(list(10, by.scale as f32), &by, 1, update_by_kernel);
+        let mut moved = Moved::start(&host(), by.tracks);
+        moved.fused(list(&host(), 10, by.scale as f32), &by, 1, update_by_kernel);
         moved.lists().into_iter().flat_map(|list| values(list)).map(f32::to_bits).collect::<Vec<_>>()
     });
     assert!(made.iter().all(|bits| *bits == made[0]));
@@ -174,19 +185,27 @@ fn the_kernel_gives_the_same_bits_for_any_number_of_threads() {
 
 #[test]
 fn norms_are_exact_sums_whatever_the_threads_and_the_way() {
-    let gradients = list(3, 1.0);
+    let gradients = list(&host(), 3, 1.0);
     let exact: Vec<f64> = gradients
         .iter()
         .map(|gradient| values(std::slice::from_ref(gradient)).iter().map(|x| f64::from(*x).powi(2)).sum())
         .collect();
-    let handles: Vec<_> = gradients.iter().cloned().map(primitive).collect();
-    let found = with_threads(|| kernel::squared_norms(&handles));
+    let handles = |gradients: &[Tensor<1>]| gradients.iter().cloned().map(primitive).collect::<Vec<_>>();
+    let handled = handles(&gradients);
+    let found = with_threads(|| kernel::squared_norms(&handled));
     assert!(found.iter().all(|squares| squares == &found[0]), "{found:?}");
     let global = exact.iter().sum::<f64>().sqrt();
-    for norms in [gradient_norms(&gradients, 1.0), lists::norms(&handles, 1.0)] {
-        assert!((f64::from(norms.global.into_scalar::<f32>()) / global - 1.0).abs() < 1e-6);
+    let elsewhere = list(&device(), 3, 1.0);
+    let ways = [
+        (gradient_norms(&gradients, 1.0), 1e-6),
+        (gradient_norms(&elsewhere, 1.0), within(1e-6)),
+        (lists::norms(&handles(&elsewhere), 1.0), within(1e-6)),
+    ];
+    for (norms, tolerance) in ways {
+        let tolerance = f64::from(tolerance);
+        assert!((f64::from(norms.global.into_scalar::<f32>()) / global - 1.0).abs() < tolerance);
         for (ours, exact) in values(&[norms.squares]).into_iter().zip(&exact) {
-            assert!((f64::from(ours) - exact).abs() <= 1e-6 * exact, "{ours} is not {exact}");
+            assert!((f64::from(ours) - exact).abs() <= tolerance * exact, "{ours} is not {exact}");
         }
     }
 }
@@ -194,7 +213,7 @@ fn norms_are_exact_sums_whatever_the_threads_and_the_way() {
 #[test]
 fn a_gradient_without_value_shows_in_its_own_square_alone() {
     for spoiled in [f32::NAN, f32::INFINITY] {
-        let mut gradients = list(3, 1.0);
+        let mut gradients = list(&device(), 3, 1.0);
         gradients[4] = gradients[4].clone() * 0.0 + spoiled;
         let handles: Vec<_> = gradients.iter().cloned().map(primitive).collect();
         for norms in [gradient_norms(&gradients, 1.0), lists::norms(&handles, 1.0)] {
@@ -208,8 +227,8 @@ fn a_gradient_without_value_shows_in_its_own_square_alone() {
 #[test]
 fn nobody_elses_numbers_change_and_nothing_is_allocated_otherwise() {
     let case = Case { decoupled: true, weight_decay: 0.1, limit: None, scale: 1.0, tracks: 1 };
-    for route in [update_by_kernel as Route, update_by_lists as Route] {
-        let mut moved = Moved::start(1);
+    for Route { update, device, .. } in routes() {
+        let mut moved = Moved::start(&device, 1);
         let kept = [moved.averages[0][4].clone(), moved.first[3].clone()];
         let before = kept.each_ref().map(|tensor| values(std::slice::from_ref(tensor)));
         let addresses = |moved: &Moved| -> Vec<_> {
@@ -217,21 +236,21 @@ fn nobody_elses_numbers_change_and_nothing_is_allocated_otherwise() {
             tensors.map(|tensor| primitive(tensor).tensor.data_ptr()).collect()
         };
         let start = addresses(&moved);
-        moved.fused(list(10, 1.0), &case, 1, route);
+        moved.fused(list(&device, 10, 1.0), &case, 1, update);
         assert_eq!(kept.each_ref().map(|tensor| values(std::slice::from_ref(tensor))), before);
         assert_ne!(values(&moved.averages[0][4..5]), before[0], "the average itself has moved");
         let apart = addresses(&moved);
         let changed = start.iter().zip(&apart).filter(|(before, after)| before != after).count();
         assert_eq!(changed, kept.len(), "only what was shared got a place of its own");
         drop(kept);
-        moved.fused(list(11, 1.0), &case, 2, route);
+        moved.fused(list(&device, 11, 1.0), &case, 2, update);
         assert_eq!(addresses(&moved), apart);
     }
 }
 
 #[test]
 fn a_handle_is_refused_while_a_third_party_holds_the_tensor() {
-    let owner = list(1, 1.0);
+    let owner = list(&device(), 1, 1.0);
     assert!(Writable::new(owner.clone()).is_ok());
     let third = owner[1].clone();
     let copies = Writable::new(owner.clone()).unwrap_err();
@@ -243,7 +262,7 @@ fn a_handle_is_refused_while_a_third_party_holds_the_tensor() {
 
 #[test]
 fn sums_grow_in_place_and_leave_their_terms_alone() {
-    let (mut sums, terms) = (list(1, 1.0), list(2, 1.0));
+    let (mut sums, terms) = (list(&device(), 1, 1.0), list(&device(), 2, 1.0));
     let expected = values(&sums.iter().zip(&terms).map(|(a, b)| a.clone() + b.clone()).collect::<Vec<_>>());
     let before = values(&terms);
     let address = primitive(sums[3].clone()).tensor.data_ptr();

@@ -33,7 +33,8 @@ pub struct Request {
     pub steps: usize,
     /// Where images come from.
     pub inputs: Inputs,
-    /// Whether averages and operations are measured too, which takes about as long again.
+    /// Whether averages and operations are measured too, which takes about as long again. On a GPU also whether the parts
+    /// of a step are told apart, since each is waited for, which training does not do.
     pub parts: bool,
 }
 
@@ -78,7 +79,7 @@ pub fn measure(config: &Config, request: &Request) -> Result<Report, Error> {
     let (name, device) = open_device(config.runtime.device)?;
     ops::set_threads(request.threads);
     ops::set_deterministic(name, config.runtime.deterministic);
-    let steps = steps::measure(config, request, &device)?;
+    let steps = steps::measure(config, request, (name, &device))?;
     let images = config.training.batch_size as u64;
     let (matrix_product, operations) = match request.parts {
         true => {

@@ -12,8 +12,9 @@ use super::inputs::Source;
 use super::{Inputs, Request, Spread};
 use crate::config::Config;
 use crate::diffusion::Schedule;
+use crate::ops::{self, DeviceName};
 use crate::train::Error;
-use crate::train::clock::{Clock, Phase};
+use crate::train::clock::{Clock, Phase, wait_for};
 use crate::train::recorder::peak_memory_bytes;
 use crate::train::state::State;
 use crate::train::step::{scalar, step, to_host};
@@ -37,7 +38,8 @@ pub struct Steps {
     pub step_seconds: Spread,
     /// Images of a step over its median time.
     pub images_per_second: f64,
-    /// What a step consists of; the shares add up to 1.
+    /// What a step consists of; the shares add up to 1. Where they were not told apart, all but the wait for a batch is
+    /// `other`.
     pub parts: Vec<Part>,
     /// What the averages cost, where it was measured.
     pub averages: Option<Averages>,
@@ -45,6 +47,8 @@ pub struct Steps {
     pub memory_before_bytes: Option<u64>,
     /// The same after the last step.
     pub peak_memory_bytes: Option<u64>,
+    /// The most that tensors on a GPU held at a time until then.
+    pub peak_device_bytes: Option<u64>,
     /// Mean loss of each step from the first, warm-up included.
     pub losses: Vec<f64>,
     /// Gradient norm of each step before clipping.
@@ -82,14 +86,20 @@ pub struct Averages {
 }
 
 /// Trains and looks at the time.
-pub(super) fn measure(config: &Config, request: &Request, device: &Device) -> Result<Steps, Error> {
+pub(super) fn measure(
+    config: &Config,
+    request: &Request,
+    (name, device): (DeviceName, &Device),
+) -> Result<Steps, Error> {
     let mut bench = Bench::open(config, request, device)?;
+    // In host memory nothing is waited for.
+    bench.tells_apart = request.parts || name == DeviceName::Cpu;
     let memory_before_bytes = peak_memory_bytes();
     for _ in 0..request.warmup {
         bench.step(config)?;
     }
     let taken = (0..request.steps).map(|_| bench.step(config)).collect::<Result<Vec<_>, _>>()?;
-    let peak_memory_bytes = peak_memory_bytes();
+    let (peak_memory_bytes, peak_device_bytes) = (peak_memory_bytes(), ops::peak_device_bytes(name));
     let averages = if request.parts { Some(bench.averages(config, request.steps)?) } else { None };
     let step_seconds = Spread::of(taken.iter().map(|taken| taken.whole).collect());
     let whole: f64 = taken.iter().map(|taken| taken.whole).sum();
@@ -107,6 +117,7 @@ pub(super) fn measure(config: &Config, request: &Request, device: &Device) -> Re
         averages,
         memory_before_bytes,
         peak_memory_bytes,
+        peak_device_bytes,
         losses: bench.losses,
         gradient_norms: bench.norms,
     })
@@ -126,6 +137,8 @@ struct Bench<'a> {
     schedule: Schedule,
     device: &'a Device,
     total: u64,
+    /// Whether the clock looks at the parts of a step.
+    tells_apart: bool,
     losses: Vec<f64>,
     norms: Vec<f64>,
 }
@@ -144,6 +157,7 @@ impl<'a> Bench<'a> {
             device,
             // A run that counts in epochs has no number of steps without its data; only the learning rate asks.
             total: config.training.steps.unwrap_or(u64::MAX),
+            tells_apart: true,
             losses: vec![],
             norms: vec![],
         })
@@ -154,9 +168,10 @@ impl<'a> Bench<'a> {
         let started = Instant::now();
         let batch = self.source.next()?;
         let data_wait = started.elapsed().as_secs_f64();
-        let mut clock = Clock::start(self.device);
+        let mut clock = if self.tells_apart { Clock::start(self.device) } else { Clock::stopped() };
         let (schedule, device) = (&self.schedule, self.device);
         let made = step(&mut self.state, &batch, config, schedule, self.total, device, &mut clock)?;
+        wait_for(self.device);
         let whole = started.elapsed().as_secs_f64();
         let [inputs, forward, backward, update] = clock.seconds();
         let known = data_wait + inputs + forward + backward + update;

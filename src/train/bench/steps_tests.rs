@@ -1,7 +1,7 @@
 //! A bench on a network that takes milliseconds: what it counts, and that its parts are the whole.
 
 use super::*;
-use crate::ops::{self, DeviceName};
+use crate::ops::testing::host;
 use crate::train::small::small;
 
 fn request(steps: usize) -> Request {
@@ -16,8 +16,7 @@ fn config() -> Config {
 
 #[test]
 fn the_parts_of_a_step_add_up_to_it() {
-    let (_, device) = ops::open(DeviceName::Cpu).unwrap();
-    let found = measure(&config(), &request(4), &device).unwrap();
+    let found = measure(&config(), &request(4), (DeviceName::Cpu, &host())).unwrap();
     assert_eq!((found.warmup, found.count), (2, 4));
     let shares: f64 = found.parts.iter().map(|part| part.share).sum();
     assert!((shares - 1.0).abs() < 1e-9, "{shares}");
@@ -34,9 +33,9 @@ fn the_parts_of_a_step_add_up_to_it() {
 
 #[test]
 fn measured_steps_train_as_any_others_whatever_is_measured_beside_them() {
-    let (_, device) = ops::open(DeviceName::Cpu).unwrap();
     let losses = |parts| {
-        let found = measure(&config(), &Request { parts, ..request(3) }, &device).unwrap();
+        let request = Request { parts, ..request(3) };
+        let found = measure(&config(), &request, (DeviceName::Cpu, &host())).unwrap();
         found.losses[..5].to_vec()
     };
     assert_eq!(losses(true), losses(false));
@@ -44,10 +43,9 @@ fn measured_steps_train_as_any_others_whatever_is_measured_beside_them() {
 
 #[test]
 fn a_loss_that_is_no_number_is_an_error() {
-    let (_, device) = ops::open(DeviceName::Cpu).unwrap();
     let mut config = config();
     config.training.learning_rate = 1e30;
     config.training.warmup_steps = 0;
-    let error = measure(&config, &request(4), &device).unwrap_err();
+    let error = measure(&config, &request(4), (DeviceName::Cpu, &host())).unwrap_err();
     assert!(error.diverged_at().is_some(), "{error}");
 }
