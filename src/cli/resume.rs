@@ -60,7 +60,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     runtime.jobs = args.jobs.unwrap_or(runtime.jobs);
     runtime.threads = args.threads.unwrap_or(runtime.threads);
     let configs = planned.variants.iter().filter_map(|variant| variant.config.as_deref());
-    let slots = Slots::choose(&runtime, runs, Fitting::of(configs, Room::shared()));
+    let slots = Slots::choose(&runtime, runs, || Fitting::of(configs, Room::shared()));
     let session = Session { directory: &directory, slots, options: &args.options, _lock: lock };
     let ended = session.train(&entries)?;
     Ok(if left_out > 0 && ended == ExitCode::SUCCESS { ExitCode::from(exit::SOME_FAILED) } else { ended })

@@ -89,7 +89,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         warn(warning);
     }
     let runtime = &experiment.base().runtime;
-    let fitting = Fitting::of(plan.variants.iter().map(|variant| &variant.config), Room::shared());
+    let fitting = || Fitting::of(plan.variants.iter().map(|variant| &variant.config), Room::shared());
     let slots = Slots::choose(runtime, plan.runs().count(), fitting);
     Session { directory: &directory, slots, options: &args.options, _lock: lock }.train(&entries)
 }

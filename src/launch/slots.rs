@@ -27,13 +27,15 @@ impl Slots {
     /// One-thread workers side by side beat one worker with all cores (0.81 s against 0.89 s for two steps
     /// of a small network on two cores). The size of the *plan* and of the machine decide, not what is left of
     /// either: threads can change the last bit, and the same command run again must choose the same number.
-    pub fn choose(runtime: &Runtime, runs: usize, fitting: Option<Fitting>) -> Slots {
+    /// `fitting` is asked only where it decides: it looks at every variant.
+    pub fn choose(runtime: &Runtime, runs: usize, fitting: impl FnOnce() -> Option<Fitting>) -> Slots {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let accelerator = on_accelerator(runtime.device);
-        let Some(fitting) = fitting.filter(|_| !accelerator && runtime.jobs == 0) else {
-            return Slots::on(accelerator, runtime, cores, runs);
-        };
-        Slots::within(fitting, runtime, cores, runs)
+        let fitting = if accelerator || runtime.jobs > 0 { None } else { fitting() };
+        match fitting {
+            Some(fitting) => Slots::within(fitting, runtime, cores, runs),
+            None => Slots::on(accelerator, runtime, cores, runs),
+        }
     }
 
     /// Fewer workers with more threads each, where memory has no room for one a core.
@@ -45,7 +47,7 @@ impl Slots {
 
     /// One worker, which has every core.
     pub fn alone(runtime: &Runtime) -> Slots {
-        Slots::choose(runtime, 1, None)
+        Slots::choose(runtime, 1, || None)
     }
 
     /// Workers of a GPU mostly wait for it, so there the cores set no limit.
@@ -158,7 +160,7 @@ mod tests {
     fn the_users_number_of_workers_is_not_held_back() {
         let runtime = Runtime { jobs: 40, device: Device::Cpu, ..defaults().runtime };
         let room = Room { free: None, total: 1, bound: Bound::Machine };
-        let slots = Slots::choose(&runtime, 100, Some(Fitting { workers: 1, each: 1, room }));
+        let slots = Slots::choose(&runtime, 100, || Some(Fitting { workers: 1, each: 1, room }));
         assert_eq!((slots.jobs, slots.held_back), (40, None));
     }
 

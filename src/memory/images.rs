@@ -5,12 +5,10 @@
 //! input, its output and what the library makes of them. For the network of the defaults that is 7.6 MB an image, where
 //! 3 to 6 were measured.
 
-use super::Room;
+use super::{FLOAT, Room};
 use crate::config::Config;
 use crate::sizing::{Layer, is_skip, layers};
 
-/// Bytes of a 32-bit float.
-const FLOAT: u64 = 4;
 /// More together are not faster.
 const MOST: u64 = 64;
 /// Copies of the widest layer's input and output that are alive at a time: both, joined or normalised, and once more

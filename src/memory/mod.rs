@@ -21,6 +21,9 @@ pub(crate) use room::peak_of;
 pub use room::{Bound, Room};
 pub use worker::{Fitting, peak_of_worker};
 
+/// Bytes of a 32-bit float.
+const FLOAT: u64 = 4;
+
 /// What ended a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cause {

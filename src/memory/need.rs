@@ -3,12 +3,9 @@
 //! In: a configuration. Out: bytes of weights, gradients, the optimizer's two moments and each average, all in
 //! 32 bits, and of the images and noise of a batch. Activations, which depend on the library, are not in it.
 
-use super::human;
+use super::{FLOAT, human};
 use crate::config::Config;
 use crate::sizing;
-
-/// Bytes of a 32-bit float.
-const FLOAT: u64 = 4;
 
 /// A lower bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +49,7 @@ impl Need {
     }
 }
 
-fn plural(count: u64) -> &'static str {
+pub(super) fn plural(count: u64) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 

@@ -4,12 +4,11 @@
 //! what belongs to them, and the feature maps that training keeps; or those of an evaluation, where it needs more.
 
 use super::images::{bytes_per_image, images_at_a_time};
-use super::{Room, human};
+use super::need::plural;
+use super::{FLOAT, Room, human};
 use crate::config::Config;
 use crate::sizing;
 
-/// Bytes of a 32-bit float.
-const FLOAT: u64 = 4;
 /// The program and libtorch before there is a tensor.
 const PROGRAM: u64 = 130 << 20;
 /// Feature maps beside those that are kept: gradients under way, and what convolutions rearrange. With it the estimate
@@ -44,7 +43,7 @@ impl Fitting {
         let workers = self.workers;
         format!(
             "{workers} worker{} at a time: one may need {}, and {}; runtime.jobs = N takes as many as you say",
-            if workers == 1 { "" } else { "s" },
+            plural(workers as u64),
             human(self.each),
             self.room.sentence()
         )

@@ -23,7 +23,7 @@ pub fn kept_values_per_image(model: &Model, data: &Data, recompute: bool) -> u64
 fn handed(layers: &[Layer]) -> u64 {
     let mut last: BTreeMap<&str, &Layer> = BTreeMap::new();
     for layer in layers {
-        last.insert(part(&layer.name, 2), layer);
+        last.insert(level(&layer.name), layer);
     }
     let ends = last.into_values().filter(|layer| !layer.name.starts_with("down_blocks."));
     let skips = layers.iter().filter(|layer| is_skip(&layer.name));
@@ -34,8 +34,8 @@ fn handed(layers: &[Layer]) -> u64 {
 fn widest_level(layers: &[Layer]) -> u64 {
     let mut levels: BTreeMap<&str, u64> = BTreeMap::new();
     for layer in layers {
-        let level = levels.entry(part(&layer.name, 2)).or_default();
-        *level = level.saturating_add(kept(layer));
+        let values = levels.entry(level(&layer.name)).or_default();
+        *values = values.saturating_add(kept(layer));
     }
     levels.into_values().max().unwrap_or(0)
 }
@@ -47,9 +47,9 @@ pub(crate) fn is_skip(name: &str) -> bool {
             && (name.ends_with(".conv2") || name.ends_with(".downsamplers.0.conv"))
 }
 
-/// The first `count` words of a name: `down_blocks.0` of `down_blocks.0.resnets.1.conv2`.
-fn part(name: &str, count: usize) -> &str {
-    name.match_indices('.').nth(count - 1).map_or(name, |(end, _)| &name[..end])
+/// The first two words of a name: `down_blocks.0` of `down_blocks.0.resnets.1.conv2`.
+fn level(name: &str) -> &str {
+    name.match_indices('.').nth(1).map_or(name, |(end, _)| &name[..end])
 }
 
 fn kept(layer: &Layer) -> u64 {
