@@ -72,7 +72,12 @@ fn a_look_may_hold_more_than_a_step_with_few_images() {
 #[test]
 fn the_least_accumulation_that_fits_divides_the_batch() {
     let place = Place::Host;
-    let parts = |count| with(48, move |config| config.training.gradient_accumulation = count);
+    let parts = |count| {
+        with(48, move |config| {
+            config.training.gradient_accumulation = count;
+            (config.evaluation.every, config.sampling.every) = (0, 0);
+        })
+    };
     let fits = |config: &Config, room| accumulation_that_fits(config, place, room);
     let whole = parts(1);
     assert_eq!(fits(&whole, peak_bytes(&whole, place)), Some(1));
