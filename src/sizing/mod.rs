@@ -16,4 +16,4 @@ pub use activations::kept_values_per_image;
 pub use count::{forward_flops_per_image, parameters, train_flops_per_image};
 pub(crate) use count::{parameters_of, train_flops_of};
 pub use layers::{Kind, Layer, Tensor, layers};
-pub use time::{Overheads, Rates, Sample, leave_one_out};
+pub use time::{NetworkWork, Overheads, Rates, Sample, leave_one_out};
