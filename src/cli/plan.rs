@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::cli::experiment_args::ExperimentArgs;
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output::{print, warn};
+use crate::cli::plan_hours::Hours;
 use crate::cli::plan_table;
 use crate::config::Experiment;
 use crate::plan::{Plan, Progress, variant_state};
@@ -33,10 +34,11 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let experiment = Experiment::load(&args.experiment.request())?;
     let plan = Plan::build(&experiment)?;
     let progress = Progress::of(&plan);
+    let hours = Hours::of(&plan, &progress, &experiment.base().runtime);
     let text = match (args.json, args.verbose) {
-        (true, _) => json(&plan, &progress).map_err(Failure::internal)?,
-        (_, true) => plan_table::verbose(&plan, &progress),
-        _ => plan_table::table(&plan, &progress),
+        (true, _) => json(&plan, &progress, &hours).map_err(Failure::internal)?,
+        (_, true) => format!("{}\n{}", plan_table::verbose(&plan, &progress, Some(&hours)), hours.remark),
+        _ => format!("{}\n{}", plan_table::table(&plan, &progress, Some(&hours)), hours.remark),
     };
     print(&format!("{text}\n"))?;
     for warning in plan.warnings.iter().chain(&progress.damage) {
@@ -48,6 +50,8 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
 #[derive(Serialize)]
 struct Document<'a> {
     experiment: &'a str,
+    /// Until all that is left is done, in the slots of this machine; null where it was not measured.
+    hours: Option<f64>,
     variants: Vec<Row<'a>>,
     excluded: Vec<ExcludedRow<'a>>,
     invalid: Vec<InvalidRow<'a>>,
@@ -81,12 +85,15 @@ struct Row<'a> {
     train_flops_per_image: u64,
     /// Not known before it was measured on this machine.
     train_memory_bytes: Option<u64>,
+    /// Of one run beside the others; null where this machine was not measured.
+    hours: Option<f64>,
     state: State,
 }
 
-fn json(plan: &Plan, progress: &Progress) -> serde_json::Result<String> {
+fn json(plan: &Plan, progress: &Progress, hours: &Hours) -> serde_json::Result<String> {
     let experiment = plan.experiment_dir();
-    let rows = plan.variants.iter().zip(&progress.states).map(|(variant, states)| Row {
+    let rows = plan.variants.iter().zip(&progress.states).zip(&hours.runs);
+    let rows = rows.map(|((variant, states), hours)| Row {
         name: &variant.name,
         id: &variant.id,
         dir: experiment.variant_path(&variant.name).to_string_lossy().into_owned(),
@@ -95,6 +102,7 @@ fn json(plan: &Plan, progress: &Progress) -> serde_json::Result<String> {
         parameters: variant.parameters,
         train_flops_per_image: variant.train_flops_per_image,
         train_memory_bytes: None,
+        hours: *hours,
         state: variant_state(states),
     });
     let excluded = plan.excluded.iter().map(|excluded| ExcludedRow {
@@ -110,6 +118,7 @@ fn json(plan: &Plan, progress: &Progress) -> serde_json::Result<String> {
     });
     serde_json::to_string_pretty(&Document {
         experiment: &plan.experiment,
+        hours: hours.all,
         variants: rows.collect(),
         excluded: excluded.collect(),
         invalid: invalid.collect(),

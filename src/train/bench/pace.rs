@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::inputs::{PRELOADED, drawn};
 use super::steps::Bench;
 use super::{Inputs, Request, Spread};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::model::{Mode, UNet};
 use crate::ops;
 use crate::rundir::{Disk, ManifestMeta, Owner, RunDir, checkpoint};
@@ -58,14 +58,13 @@ pub struct Saving {
 }
 
 impl Pace {
-    /// Opens the device of a configuration, for operations of so many threads.
+    /// Opens a device, for operations of so many threads.
     ///
     /// # Errors
     /// When the machine lacks the device.
-    pub fn open(config: &Config, threads: usize) -> Result<Pace, Error> {
-        let (name, device) = open_device(config.runtime.device)?;
+    pub fn open(wanted: config::Device, threads: usize) -> Result<Pace, Error> {
+        let (name, device) = open_device(wanted)?;
         ops::set_threads(threads);
-        ops::set_deterministic(name, config.runtime.deterministic);
         Ok(Pace { name, device, threads })
     }
 
@@ -87,7 +86,8 @@ impl Pace {
             parts: false,
         };
         let mut bench = Bench::open(config, &request, &self.device)?;
-        let step_seconds = repeated(seconds * SHARE_OF_STEPS, || bench.step(config).map(|taken| taken.whole))?;
+        let step_seconds =
+            repeated(seconds * SHARE_OF_STEPS, || bench.step(config).map(|taken| taken.whole))?;
         let network = bench.network().valid();
         let mut pictures = config.clone();
         pictures.training.batch_size = images;
@@ -119,7 +119,8 @@ impl Pace {
         let state = State::start(config, &self.device)?;
         let meta = ManifestMeta { owner: Owner::of(config), logs: BTreeMap::new(), best: None };
         let started = Instant::now();
-        let saved = checkpoint::save(&Disk, &RunDir::at(folder), 0, meta, |folder| state.save(config, folder))?;
+        let saved =
+            checkpoint::save(&Disk, &RunDir::at(folder), 0, meta, |folder| state.save(config, folder))?;
         Ok(Saving { bytes: saved.manifest.total_bytes(), seconds: started.elapsed().as_secs_f64() })
     }
 }
@@ -139,14 +140,12 @@ fn repeated(seconds: f64, mut once: impl FnMut() -> Result<f64, Error>) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Device as Wanted;
     use crate::train::small::small;
 
     #[test]
     fn a_small_network_is_timed_and_its_checkpoint_weighed() {
-        let mut config = small();
-        config.runtime.device = Wanted::Cpu;
-        let pace = Pace::open(&config, 1).unwrap();
+        let config = small();
+        let pace = Pace::open(config::Device::Cpu, 1).unwrap();
         assert_eq!(pace.device(), "cpu");
         let times = pace.times(&config, 4, 0.0).unwrap();
         assert!(times.step_seconds > 0.0 && times.forward_seconds > 0.0, "{times:?}");
