@@ -8,7 +8,7 @@ const SWEEP: &str = "[training]\nsteps = 500\n[runtime]\ndevice = \"cpu\"\njobs 
 const STORED: &str = "cache/ablate/calibration.json";
 
 fn plan(place: &Workplace) -> String {
-    place.ablate(&["plan", "x.toml"]).exits(0).stdout()
+    place.ablate(&["plan", "x.toml"]).exits(0).stdout
 }
 
 fn remark(place: &Workplace) -> String {
@@ -23,9 +23,7 @@ fn a_machine_that_was_never_measured_has_no_hours_and_the_command_is_told() {
     assert_eq!(remark(&place), format!("hours: unknown; {asked}"));
     let document = place.ablate(&["plan", "x.toml", "--json"]).exits(0).json();
     assert!(document["hours"].is_null() && document["variants"][0]["hours"].is_null(), "{document}");
-    assert!(
-        place.ablate(&["plan", "x.toml", "--verbose"]).exits(0).stdout().ends_with(&format!("{asked}\n"))
-    );
+    assert!(place.ablate(&["plan", "x.toml", "--verbose"]).exits(0).stdout.ends_with(&format!("{asked}\n")));
 }
 
 #[test]
@@ -43,7 +41,7 @@ fn a_damaged_measurement_is_named_and_the_plan_is_shown_all_the_same() {
 #[test]
 fn words_that_make_no_sense_beside_a_calibration_are_refused() {
     let place = Workplace::with("x.toml", SWEEP);
-    let said = place.ablate(&["bench", "--seconds", "5"]).exits(2).stderr();
+    let said = place.ablate(&["bench", "--seconds", "5"]).exits(2).stderr;
     assert!(said.contains("--seconds is of --calibrate, which was not asked for"), "{said}");
     place.ablate(&["bench", "--calibrate", "x.toml"]).exits(2);
     place.ablate(&["bench", "--calibrate", "--seconds", "0"]).exits(2);
@@ -63,7 +61,7 @@ mod measured {
     #[test]
     fn only_runtime_settings_say_anything_about_a_calibration() {
         let place = Workplace::new();
-        let said = place.ablate(&["bench", "--calibrate", "-s", "model.base_channels=32"]).exits(2).stderr();
+        let said = place.ablate(&["bench", "--calibrate", "-s", "model.base_channels=32"]).exits(2).stderr;
         assert!(
             said.contains("--calibrate measures networks of its own, so that model.base_channels=32 says"),
             "{said}"
