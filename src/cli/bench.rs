@@ -1,8 +1,10 @@
 //! `ablate bench`: how fast this machine trains a configuration, and where the time of a step goes; makes no run.
 //!
 //! In: an experiment, presets, or nothing (the built-in defaults), with settings laid over. Out: a table or JSON on
-//! standard output. `--scheduler` measures what planning and starting runs costs, with workers that do nothing.
+//! standard output. `--calibrate` measures networks of its own once, so that `plan` can tell hours; `--scheduler` measures what planning and starting runs costs, with workers that do nothing.
 
+#[cfg(feature = "torch")]
+pub(super) mod calibrate;
 mod scheduler;
 mod scheduler_text;
 #[cfg(feature = "torch")]
@@ -50,6 +52,15 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 
+    /// Measure networks of its own instead, once for this machine: `ablate plan` tells hours from then on. Of the settings
+    /// only those of runtime count, such as -s runtime.device=cpu.
+    #[arg(long, conflicts_with_all = ["words", "files", "pin", "variant", "steps", "warmup", "threads", "data", "step_only", "scheduler", "runs", "points"])]
+    calibrate: bool,
+
+    /// About how long that may take, with --calibrate [default: 120].
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=36_000))]
+    seconds: Option<u32>,
+
     /// Measure the scheduler instead: planning, and starting runs whose workers do nothing.
     #[arg(long, conflicts_with_all = ["words", "files", "set", "pin", "variant", "steps", "warmup", "threads", "data", "step_only"])]
     scheduler: bool,
@@ -80,7 +91,34 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     if args.runs.or(args.points).is_some() {
         return Err(Failure::user("--runs and --points are of --scheduler, which was not asked for"));
     }
+    if args.calibrate {
+        return calibrate(&args);
+    }
+    if args.seconds.is_some() {
+        return Err(Failure::user("--seconds is of --calibrate, which was not asked for"));
+    }
     step(&args)
+}
+
+#[cfg(not(feature = "torch"))]
+fn calibrate(_: &Args) -> Result<ExitCode, Failure> {
+    Err(super::failure::without_torch("train, so there is nothing to calibrate"))
+}
+
+/// Seconds that a calibration takes unless told otherwise.
+#[cfg(feature = "torch")]
+const CALIBRATION_SECONDS: u32 = 120;
+
+#[cfg(feature = "torch")]
+fn calibrate(args: &Args) -> Result<ExitCode, Failure> {
+    let seconds = args.seconds.unwrap_or(CALIBRATION_SECONDS);
+    let calibrated = calibrate::calibrate(&args.target, f64::from(seconds))?;
+    let text = match args.json {
+        true => json(&calibrated.calibration)?,
+        false => calibrate::text(&calibrated),
+    };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(not(feature = "torch"))]

@@ -1,6 +1,7 @@
 //! The command line: one file a command; each parses, calls one library function and prints.
 
 mod bench;
+mod calibrate_worker;
 mod check;
 mod chosen;
 mod compare;
@@ -15,6 +16,7 @@ mod import;
 mod output;
 mod plan;
 mod plan_fit;
+mod plan_hours;
 mod plan_left_out;
 mod plan_table;
 mod probe_precision;
@@ -98,6 +100,9 @@ enum Command {
     /// Calculate in a 16-bit precision, which may kill this process; what `run` starts to find out.
     #[command(hide = true)]
     ProbePrecision(probe_precision::Args),
+    /// Measure what one is told to on standard input; what `bench --calibrate` starts.
+    #[command(hide = true)]
+    CalibrateWorker(calibrate_worker::Args),
 }
 
 /// The command line, or what it comes to already. What is wrong with it, and the help, are told in the colours that it
@@ -145,6 +150,7 @@ pub fn main() -> u8 {
         Command::Data(args) => data::exec(args),
         Command::Worker(args) => worker::exec(args),
         Command::ProbePrecision(args) => probe_precision::exec(args),
+        Command::CalibrateWorker(args) => calibrate_worker::exec(args),
     };
     let code = outcome.unwrap_or_else(|failure: Failure| {
         let code = failure.exit_code();

@@ -9,6 +9,7 @@ use crate::cli::experiment_args::ExperimentArgs;
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output::{print, warn};
 use crate::cli::plan_fit::Fit;
+use crate::cli::plan_hours::Hours;
 use crate::cli::plan_table;
 use crate::cli::training_device::{TrainingDevice, gigabytes};
 use crate::config::Experiment;
@@ -40,6 +41,14 @@ pub(crate) struct Args {
     strict: bool,
 }
 
+/// Everything that is shown of a plan.
+pub(super) struct Shown<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) progress: &'a Progress,
+    pub(super) fit: Fit<'a>,
+    pub(super) hours: Hours,
+}
+
 /// Runs the command.
 pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let experiment = Experiment::load(&args.experiment.request())?;
@@ -50,17 +59,19 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         Some(bytes) => Fit::of(&plan, TrainingDevice::of_size(runtime, plan.runs().count(), bytes)),
         None => Fit::here(&plan, runtime),
     };
+    let hours = Hours::of(&plan, &progress, runtime);
+    let shown = Shown { plan: &plan, progress: &progress, fit, hours };
     let text = match (args.json, args.verbose) {
-        (true, _) => json(&plan, &progress, &fit).map_err(Failure::internal)?,
-        (_, true) => plan_table::verbose(&plan, &progress, &fit),
-        _ => plan_table::table(&plan, &progress, &fit),
+        (true, _) => json(&shown).map_err(Failure::internal)?,
+        (_, true) => plan_table::verbose(&shown),
+        _ => plan_table::table(&shown),
     };
     print(&format!("{text}\n"))?;
-    for warning in plan.warnings.iter().chain(&progress.damage).chain(&fit.warnings()) {
+    for warning in plan.warnings.iter().chain(&progress.damage).chain(&shown.fit.warnings()) {
         warn(warning);
     }
     if args.strict {
-        fit.strict()?;
+        shown.fit.strict()?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -68,6 +79,8 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
 #[derive(Serialize)]
 struct Document<'a> {
     experiment: &'a str,
+    /// Until all that is left is done, in the slots of this machine; null where it was not measured.
+    hours: Option<f64>,
     variants: Vec<Row<'a>>,
     excluded: Vec<ExcludedRow<'a>>,
     invalid: Vec<InvalidRow<'a>>,
@@ -105,10 +118,13 @@ struct Row<'a> {
     fits: Option<bool>,
     /// What a step of training holds, part by part.
     step_memory: StepMemory,
+    /// Of one run beside the others; null where this machine was not measured.
+    hours: Option<f64>,
     state: State,
 }
 
-fn json(plan: &Plan, progress: &Progress, fit: &Fit<'_>) -> serde_json::Result<String> {
+fn json(shown: &Shown) -> serde_json::Result<String> {
+    let Shown { plan, progress, fit, hours } = shown;
     let experiment = plan.experiment_dir();
     let rows = plan.variants.iter().zip(&progress.states).enumerate().map(|(place, (variant, states))| Row {
         name: &variant.name,
@@ -121,6 +137,7 @@ fn json(plan: &Plan, progress: &Progress, fit: &Fit<'_>) -> serde_json::Result<S
         train_memory_bytes: fit.peak(place),
         fits: fit.fits(place),
         step_memory: fit.step(place),
+        hours: hours.runs[place],
         state: variant_state(states),
     });
     let excluded = plan.excluded.iter().map(|excluded| ExcludedRow {
@@ -136,6 +153,7 @@ fn json(plan: &Plan, progress: &Progress, fit: &Fit<'_>) -> serde_json::Result<S
     });
     serde_json::to_string_pretty(&Document {
         experiment: &plan.experiment,
+        hours: hours.all,
         variants: rows.collect(),
         excluded: excluded.collect(),
         invalid: invalid.collect(),

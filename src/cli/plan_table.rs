@@ -7,7 +7,7 @@ use std::fmt::Write;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::Value;
 
-use super::plan_fit::Fit;
+use super::plan::Shown;
 use super::plan_left_out as left_out;
 use crate::guard::printable;
 use crate::memory::human;
@@ -24,21 +24,21 @@ struct Column {
 }
 
 /// The table, the remarks and the totals.
-pub(crate) fn table(plan: &Plan, progress: &Progress, fit: &Fit<'_>) -> String {
+pub(super) fn table(shown: &Shown) -> String {
+    let plan = shown.plan;
     let several = plan.variants.len() > 1;
     let folds = |column: &Column| {
         column.foldable && several && column.cells.iter().all(|cell| *cell == column.cells[0])
     };
-    let (folded, shown): (Vec<Column>, Vec<Column>) =
-        columns(plan, progress, fit).into_iter().partition(folds);
-    let mut text = grid(&shown, plan.variants.len());
+    let (folded, visible): (Vec<Column>, Vec<Column>) = columns(shown).into_iter().partition(folds);
+    let mut text = grid(&visible, plan.variants.len());
     if !folded.is_empty() {
         let facts: Vec<String> =
             folded.iter().map(|column| format!("{} {}", column.heading, column.cells[0])).collect();
         let _ = writeln!(text, "\nall variants: {}", facts.join(", "));
     }
     text.push_str(&remarks(plan));
-    let _ = write!(text, "\n{}", totals(plan, progress));
+    let _ = write!(text, "\n{}", ends(shown));
     text
 }
 
@@ -73,9 +73,11 @@ fn stacked(column: &Column) -> String {
 }
 
 /// Every variant in full.
-pub(crate) fn verbose(plan: &Plan, progress: &Progress, fit: &Fit<'_>) -> String {
+pub(super) fn verbose(shown: &Shown) -> String {
+    let Shown { plan, progress, fit, hours } = shown;
     let experiment = plan.experiment_dir();
     let mut text = String::new();
+    let cells = hours.cells();
     for (place, (variant, states)) in plan.variants.iter().zip(&progress.states).enumerate() {
         let _ = writeln!(text, "{}", printable(&variant.name));
         let mut line = |what: &str, value: String| {
@@ -91,6 +93,9 @@ pub(crate) fn verbose(plan: &Plan, progress: &Progress, fit: &Fit<'_>) -> String
         line("parameters", thousands(variant.parameters));
         line("training", format!("{} GFLOP/image", gflop(variant)));
         fit.lines(place).into_iter().for_each(|(what, value)| line(what, value));
+        if let Some(cells) = &cells {
+            line("hours", format!("{} a run", cells[place]));
+        }
         line(
             "alpha_bar",
             format!("{:.4e} to {}", variant.schedule.alpha_bar_first, alpha_bar_last(variant, 4)),
@@ -104,11 +109,21 @@ pub(crate) fn verbose(plan: &Plan, progress: &Progress, fit: &Fit<'_>) -> String
         text.push('\n');
     }
     text.push_str(&left_out::full(plan));
-    text.push_str(&totals(plan, progress));
+    text.push_str(&ends(shown));
     text
 }
 
-fn columns(plan: &Plan, progress: &Progress, fit: &Fit<'_>) -> Vec<Column> {
+/// What there is in all, and how long it takes.
+fn ends(shown: &Shown) -> String {
+    let totals = totals(shown.plan, shown.progress);
+    match shown.hours.remark.as_str() {
+        "" => totals,
+        remark => format!("{totals}\n{remark}"),
+    }
+}
+
+fn columns(shown: &Shown) -> Vec<Column> {
+    let Shown { plan, progress, fit, hours } = shown;
     let of = |heading: &str, numeric: bool, foldable: bool, cell: &dyn Fn(&Variant) -> String| Column {
         heading: heading.to_owned(),
         cells: plan.variants.iter().map(cell).collect(),
@@ -129,6 +144,9 @@ fn columns(plan: &Plan, progress: &Progress, fit: &Fit<'_>) -> Vec<Column> {
     columns.push(of("GFLOP\n/image", true, false, &gflop));
     let peaks = (0..plan.variants.len()).map(|place| human(fit.peak(place))).collect();
     columns.push(Column { heading: "memory".into(), cells: peaks, numeric: true, foldable: true });
+    if let Some(cells) = hours.cells() {
+        columns.push(Column { heading: "hours".into(), cells, numeric: true, foldable: true });
+    }
     columns.push(of("ᾱ_T", true, true, &|variant| alpha_bar_last(variant, 1)));
     columns.push(of("log-SNR", true, true, &log_snr));
     columns.push(of("seeds", false, true, &|variant| listed(&variant.seeds)));

@@ -35,13 +35,15 @@ fn plan(experiment: &Written) -> (Plan, Progress) {
 
 fn table(experiment: &Written) -> String {
     let (plan, progress) = plan(experiment);
-    redacted(&plan, plan_table::table(&plan, &progress, &on_a_cpu(&plan)))
+    redacted(&plan, plan_table::table(&shown(&plan, &progress)))
 }
 
-/// What a plan needs on a CPU with 16 GB.
-fn on_a_cpu(plan: &Plan) -> Fit<'_> {
+/// What a plan needs on a CPU with 16 GB that nobody measured.
+fn shown<'a>(plan: &'a Plan, progress: &'a Progress) -> Shown<'a> {
     let runtime = Runtime { device: Device::Cpu, ..plan.variants[0].config.runtime.clone() };
-    Fit::of(plan, TrainingDevice::of_size(&runtime, plan.runs().count(), 16_000_000_000))
+    let fit = Fit::of(plan, TrainingDevice::of_size(&runtime, plan.runs().count(), 16_000_000_000));
+    let hours = Hours { runs: vec![None; plan.variants.len()], all: None, remark: String::new() };
+    Shown { plan, progress, fit, hours }
 }
 
 /// The text without what differs from machine to machine or with a new key.
@@ -107,7 +109,7 @@ fn a_chain_that_ends_in_noise_alone_is_shown_with_its_infinite_log_snr() {
     let (plan, progress) = plan(&experiment);
     let row = table(&experiment).lines().nth(2).unwrap().to_owned();
     assert!(row.contains("  0.0  9.2…-inf  "), "{row}");
-    let full = plan_table::verbose(&plan, &progress, &on_a_cpu(&plan));
+    let full = plan_table::verbose(&shown(&plan, &progress));
     assert!(full.contains("9.9990e-1 to 0.0\n") && full.contains("9.2…-inf\n"), "{full}");
     assert!(!full.contains("note"), "its last step alone is left out of the held-out metrics: {full}");
 }
@@ -145,7 +147,7 @@ fn merged_points_and_notes_are_told_below_the_table() {
 fn verbose_lists_every_variant_with_its_folder_and_states() {
     let experiment = written("[sweep.grid]\n\"model.dropout\" = [0.0, 0.1]\n");
     let (plan, progress) = plan(&experiment);
-    let text = redacted(&plan, plan_table::verbose(&plan, &progress, &on_a_cpu(&plan)));
+    let text = redacted(&plan, plan_table::verbose(&shown(&plan, &progress)));
     insta::assert_snapshot!(text, @r"
     drop0-xxxxxxxx
       folder           runs/x/drop0-xxxxxxxx
@@ -173,10 +175,10 @@ fn verbose_lists_every_variant_with_its_folder_and_states() {
 fn json_has_exactly_the_promised_fields() {
     let experiment = written(SWEEP);
     let (plan, progress) = plan(&experiment);
-    let text = json(&plan, &progress, &on_a_cpu(&plan)).unwrap();
+    let text = json(&shown(&plan, &progress)).unwrap();
     let document: Value = serde_json::from_str(&text).unwrap();
     let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(fields(&document), ["excluded", "experiment", "invalid", "variants"]);
+    assert_eq!(fields(&document), ["excluded", "experiment", "hours", "invalid", "variants"]);
     assert_eq!(document["excluded"], serde_json::json!([]));
     assert_eq!(document["variants"].as_array().unwrap().len(), 8);
     let first = &document["variants"][0];
@@ -185,6 +187,7 @@ fn json_has_exactly_the_promised_fields() {
         [
             "dir",
             "fits",
+            "hours",
             "id",
             "name",
             "overrides",
@@ -202,12 +205,33 @@ fn json_has_exactly_the_promised_fields() {
     assert_eq!(step.len(), 8);
     assert!(first["train_memory_bytes"].as_u64().unwrap() >= parts);
     assert_eq!(first["fits"], true);
+    assert_eq!((&document["hours"], &first["hours"]), (&Value::Null, &Value::Null));
     assert_eq!(first["overrides"]["model.attention_resolutions"], serde_json::json!([]));
     assert_eq!(first["dir"], plan.directory.join(&plan.variants[0].name).display().to_string());
     let order =
         ["\"model.channel_multipliers\"", "\"model.attention_resolutions\"", "\"diffusion.noise_schedule\""];
     let places = order.map(|key| text.find(key).unwrap());
     assert!(places.is_sorted(), "overrides keep the declared order");
+}
+
+#[test]
+fn hours_stand_beside_operations_and_once_below_where_all_are_equal() {
+    let experiment = written("[sweep.grid]\n\"model.dropout\" = [0.0, 0.1]\n");
+    let (plan, progress) = plan(&experiment);
+    let hours =
+        |runs: [f64; 2]| Hours { runs: runs.map(Some).to_vec(), all: Some(1.5), remark: String::new() };
+    let text = plan_table::table(&plan, &progress, Some(&hours([0.25, 1.25])));
+    assert!(text.contains("/image  hours ") && text.contains("    13.9   0.25 "), "{text}");
+    let text = plan_table::table(&plan, &progress, Some(&hours([0.25, 0.25])));
+    assert!(text.contains("\nall variants: hours 0.25, "), "{text}");
+    let text = plan_table::verbose(&plan, &progress, Some(&hours([0.25, 1.25])));
+    assert!(text.contains("  hours            1.25 a run\n"), "{text}");
+    let document: Value =
+        serde_json::from_str(&json(&plan, &progress, &hours([0.25, 1.25])).unwrap()).unwrap();
+    assert_eq!(
+        (document["hours"].as_f64(), document["variants"][1]["hours"].as_f64()),
+        (Some(1.5), Some(1.25))
+    );
 }
 
 #[test]
@@ -262,7 +286,7 @@ fn named_excluded_and_invalid_points_are_told() {
 #[test]
 fn verbose_lists_every_point_that_is_left_out() {
     let (plan, progress) = plan(&written(EVERY_FORM));
-    let text = redacted(&plan, plan_table::verbose(&plan, &progress, &on_a_cpu(&plan)));
+    let text = redacted(&plan, plan_table::verbose(&shown(&plan, &progress)));
     let (variants, rest) = text.split_once("\nplanned once: ").unwrap();
     assert!(variants.contains("\nno-attention-xxxxxxxx\n  variant          no-attention\n"), "{variants}");
     insta::assert_snapshot!(rest, @r"
@@ -284,7 +308,7 @@ fn verbose_lists_every_point_that_is_left_out() {
 #[test]
 fn json_lists_excluded_and_invalid_points_with_reasons() {
     let (plan, progress) = plan(&written(EVERY_FORM));
-    let document: Value = serde_json::from_str(&json(&plan, &progress, &on_a_cpu(&plan)).unwrap()).unwrap();
+    let document: Value = serde_json::from_str(&json(&shown(&plan, &progress)).unwrap()).unwrap();
     assert_eq!(
         document["excluded"][0],
         serde_json::json!({

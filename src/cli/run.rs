@@ -4,6 +4,7 @@
 //! tree says where each run stands, and the same command again goes on from there.
 
 mod entry;
+mod estimate;
 mod exact;
 mod glob;
 mod images;

@@ -1,7 +1,8 @@
 //! What a network costs, counted exactly before anything is trained.
 //!
 //! In: a configuration, or its `model` and `data` sections. Out: the list of layers ([`layers`]) and the sums over it:
-//! parameters and floating-point operations; and the memory of training ([`step_memory`]). No tensor library is involved.
+//! parameters and floating-point operations; the memory of training ([`step_memory`]); and from measured times those of other
+//! networks ([`Rates`]). No tensor library is involved.
 
 mod activations;
 mod count;
@@ -10,6 +11,7 @@ mod fixture;
 mod layers;
 mod look;
 mod memory;
+mod time;
 
 pub use activations::kept_values_per_image;
 pub use count::{forward_flops_per_image, parameters, train_flops_per_image};
@@ -17,3 +19,4 @@ pub(crate) use count::{parameters_of, train_flops_of};
 pub use layers::{Kind, Layer, Tensor, layers};
 pub(crate) use look::images_in;
 pub use memory::{Place, StepMemory, accumulation_that_fits, peak_bytes, step_memory};
+pub use time::{NetworkWork, Overheads, Rates, Sample, leave_one_out};

@@ -40,6 +40,7 @@ mod full_disk;
 mod hostile_data;
 #[cfg(feature = "torch")]
 mod hostile_runs;
+mod hours;
 mod house;
 #[cfg(feature = "torch")]
 mod keeping;

@@ -68,7 +68,8 @@ pub(super) fn measure(args: &Args, target: Target) -> Result<Measured, Failure> 
     })
 }
 
-fn failure(error: train::Error) -> Failure {
+/// Why nothing was measured, with its exit code.
+pub(super) fn failure(error: train::Error) -> Failure {
     let code = match &error {
         train::Error::Data(_) | train::Error::Device(_) => exit::USER,
         error if error.is_storage() => exit::STORAGE,

@@ -56,6 +56,12 @@ impl TargetArgs {
         Ok(Target { name, variant: several.then(|| variant.name.clone()), config, notes })
     }
 
+    /// The settings laid over.
+    #[cfg(feature = "torch")]
+    pub(super) fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
     fn experiment(&self) -> Result<Experiment, Failure> {
         match &self.words[..] {
             [file] if names_a_file(file) => Ok(Experiment::load(&self.layers.request(file.into()))?),

@@ -7,6 +7,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::Entry;
+use super::estimate::Estimates;
 use super::prepare::{PrepareError, prepare};
 use crate::cli::compare;
 use crate::cli::failure::{ExitCode, Failure, exit};
@@ -141,7 +142,9 @@ impl Session<'_> {
         {
             note(fitting.sentence());
         }
-        let jobs: Vec<_> = sorted.pending.iter().map(|&index| entries[index].job()).collect();
+        let launched: Vec<&Entry> = sorted.pending.iter().map(|&index| &entries[index]).collect();
+        let jobs: Vec<_> = launched.iter().map(|entry| entry.job()).collect();
+        let estimates = Estimates::before(&launched, &self.slots);
         let outcome = if jobs.is_empty() {
             Outcome::default()
         } else {
@@ -155,8 +158,18 @@ impl Session<'_> {
         };
         let summary = write_summary(self.directory);
         self.print(entries, &sorted, &outcome);
+        self.hold_against(estimates, &launched, &outcome);
         summary.map_err(storage)?;
         Ok(ExitCode::from(exit_code(&sorted, &outcome)))
+    }
+
+    /// How right the estimates were, for this launch and for later plans.
+    fn hold_against(&self, estimates: Option<Estimates>, launched: &[&Entry], outcome: &Outcome) {
+        match estimates.map(|mut estimates| estimates.after(launched, outcome)) {
+            Some(Ok(Some(sentence))) if !self.options.quiet => tell(sentence),
+            Some(Err(error)) => warn(error),
+            _ => {}
+        }
     }
 
     fn sort(&self, entries: &[Entry]) -> Result<Sorted, Failure> {

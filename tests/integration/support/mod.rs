@@ -78,6 +78,8 @@ impl Workplace {
             }
         }
         command.env("NO_COLOR", "1").env_remove("COLUMNS").env_remove("OMP_NUM_THREADS");
+        // What the tester's machine was measured to do is told by `plan` and would be added to by `run`.
+        command.env("XDG_CACHE_HOME", self.path("cache"));
         command
     }
 
