@@ -8,6 +8,7 @@ mod count;
 #[cfg(test)]
 mod fixture;
 mod layers;
+pub mod recommend;
 
 pub(crate) use activations::is_skip;
 pub use activations::kept_values_per_image;
