@@ -19,7 +19,7 @@ pub use need::Need;
 pub use pattern::{Place, Shortage, recognise};
 pub(crate) use room::peak_of;
 pub use room::{Bound, Room};
-pub use worker::{Fitting, peak_of_worker};
+pub use worker::Fitting;
 
 /// Bytes of a 32-bit float.
 const FLOAT: u64 = 4;

@@ -1,50 +1,143 @@
 //! Feature maps that training keeps, counted from the list of layers.
 //!
 //! The backward pass needs what each operation's own looks at: norms, convolutions and attention keep their inputs, so
-//! that each output that another layer reads is kept once; a shortcut's goes into a sum that nobody looks back at.
+//! that each output that another layer reads is kept once; a shortcut's goes into a sum that nobody looks back at. Where
+//! operations run in libtorch's plain form ([`Form::Plain`]), they keep more.
 
 use std::collections::BTreeMap;
 
-use super::layers::{Layer, layers};
+use super::layers::{Kind, Layer, layers};
 use crate::config::{Data, Model};
+
+/// Bytes of a 32-bit float.
+pub(super) const FLOAT: u64 = 4;
+
+/// How the operations of a network are done, as far as that decides what they keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// In host memory and 32 bits: our own kernels, which keep their inputs alone.
+    Own,
+    /// Elsewhere: libtorch's. A norm keeps what it normalised before silu, joined maps and enlarged maps are made.
+    Plain {
+        /// Bytes of a number in the network.
+        width: u64,
+        /// Whether attention keeps its scores, as on an accelerator; on a CPU it is fused in any format.
+        scores: bool,
+    },
+}
 
 /// Values of one image that are alive when the backward pass begins, `recompute` as in `training.recompute`.
 pub fn kept_values_per_image(model: &Model, data: &Data, recompute: bool) -> u64 {
+    kept_bytes(model, data, recompute, Form::Own) / FLOAT + given(data)
+}
+
+/// Bytes of one image that are alive when the backward pass begins, without those of [`given`].
+pub(super) fn kept_bytes(model: &Model, data: &Data, recompute: bool, form: Form) -> u64 {
     let layers = layers(model, data);
-    // The image, its noise, their mixture and what is to be predicted.
-    let pixels = (data.in_channels as u64).saturating_mul(square(data.image_size));
-    let given = pixels.saturating_mul(4);
-    let kept =
-        if recompute { handed(&layers).saturating_add(widest_level(&layers)) } else { sum(layers.iter()) };
-    given.saturating_add(kept)
+    let count = Count { model, form, layers: &layers };
+    match recompute {
+        true => count.handed().saturating_add(count.widest_level()),
+        false => count.all(),
+    }
 }
 
-/// What levels hand to each other: everything the way up reads, and the output of each level there.
-fn handed(layers: &[Layer]) -> u64 {
-    let mut last: BTreeMap<&str, &Layer> = BTreeMap::new();
-    for layer in layers {
-        last.insert(level(&layer.name), layer);
-    }
-    let ends = last.into_values().filter(|layer| !layer.name.starts_with("down_blocks."));
-    let skips = layers.iter().filter(|layer| is_skip(&layer.name));
-    sum(ends).saturating_add(sum(skips))
-}
-
-/// All that is kept of the level that keeps most.
-fn widest_level(layers: &[Layer]) -> u64 {
-    let mut levels: BTreeMap<&str, u64> = BTreeMap::new();
-    for layer in layers {
-        let values = levels.entry(level(&layer.name)).or_default();
-        *values = values.saturating_add(kept(layer));
-    }
-    levels.into_values().max().unwrap_or(0)
+/// The image, its noise, their mixture and what is to be predicted: values of one image, always in 32 bits.
+pub(super) fn given(data: &Data) -> u64 {
+    (data.in_channels as u64).saturating_mul(square(data.image_size)).saturating_mul(4)
 }
 
 /// Whether a layer's output, or one of the same size after it, waits for the way up.
-pub(crate) fn is_skip(name: &str) -> bool {
+pub(super) fn is_skip(name: &str) -> bool {
     name == "conv_in"
         || name.starts_with("down_blocks.")
             && (name.ends_with(".conv2") || name.ends_with(".downsamplers.0.conv"))
+}
+
+/// Bytes that softmax(QKᵀ) keeps for one image where it is materialised: the scores less their largest and their
+/// exponentials in 32 bits, the shares in the network's format.
+pub(super) fn score_bytes(layer: &Layer, model: &Model, width: u64) -> u64 {
+    let heads = (layer.outputs / model.head_dim(layer.outputs).max(1)) as u64;
+    let pairs = heads.saturating_mul(square(layer.positions));
+    pairs.saturating_mul(2 * FLOAT + width)
+}
+
+struct Count<'a> {
+    model: &'a Model,
+    form: Form,
+    layers: &'a [Layer],
+}
+
+impl Count<'_> {
+    fn all(&self) -> u64 {
+        (0..self.layers.len()).map(|index| self.bytes(index)).fold(0, u64::saturating_add)
+    }
+
+    /// What levels hand to each other: everything the way up reads, and the output of each level there.
+    fn handed(&self) -> u64 {
+        let mut last: BTreeMap<&str, &Layer> = BTreeMap::new();
+        for layer in self.layers {
+            last.insert(level(&layer.name), layer);
+        }
+        let ends = last.into_values().filter(|layer| !layer.name.starts_with("down_blocks."));
+        let skips = self.layers.iter().filter(|layer| is_skip(&layer.name));
+        let values = ends.chain(skips).map(output).fold(0, u64::saturating_add);
+        values.saturating_mul(self.width())
+    }
+
+    /// All that is kept of the level that keeps most.
+    fn widest_level(&self) -> u64 {
+        let mut levels: BTreeMap<&str, u64> = BTreeMap::new();
+        for (index, layer) in self.layers.iter().enumerate() {
+            let bytes = levels.entry(level(&layer.name)).or_default();
+            *bytes = bytes.saturating_add(self.bytes(index));
+        }
+        levels.into_values().max().unwrap_or(0)
+    }
+
+    /// What is kept because of one layer.
+    fn bytes(&self, index: usize) -> u64 {
+        let layer = &self.layers[index];
+        let values = output(layer).saturating_add(self.masked(layer));
+        match self.form {
+            Form::Own => values.saturating_mul(FLOAT),
+            Form::Plain { width, scores } => {
+                let values = values.saturating_add(self.extra(index)).saturating_mul(width);
+                let of_scores = scores && layer.kind == Kind::Attention;
+                values.saturating_add(if of_scores { score_bytes(layer, self.model, width) } else { 0 })
+            }
+        }
+    }
+
+    /// Which values dropout keeps.
+    fn masked(&self, layer: &Layer) -> u64 {
+        if self.model.dropout > 0.0 && layer.name.ends_with(".norm2") { output(layer) } else { 0 }
+    }
+
+    /// What libtorch's forms keep beside the outputs of layers.
+    fn extra(&self, index: usize) -> u64 {
+        let layer = &self.layers[index];
+        let name = layer.name.as_str();
+        if name.ends_with(".upsamplers.0.conv") {
+            // The enlarged map instead of the small one.
+            return input(layer) / 4 * 3;
+        }
+        let before_silu =
+            [".norm1", ".norm2"].iter().any(|end| name.ends_with(end)) || name == "conv_norm_out";
+        if !before_silu {
+            return 0;
+        }
+        // The map that is joined to a skip is in the joined map, and gone; the skip is there twice.
+        let joined = name.starts_with("up_blocks.") && name.ends_with(".norm1") && index > 0;
+        let skip = if joined { layer.inputs.saturating_sub(self.layers[index - 1].outputs) } else { 0 };
+        output(layer).saturating_add((skip as u64).saturating_mul(layer.positions as u64))
+    }
+
+    fn width(&self) -> u64 {
+        match self.form {
+            Form::Own => FLOAT,
+            Form::Plain { width, .. } => width,
+        }
+    }
 }
 
 /// The first two words of a name: `down_blocks.0` of `down_blocks.0.resnets.1.conv2`.
@@ -52,15 +145,15 @@ fn level(name: &str) -> &str {
     name.match_indices('.').nth(1).map_or(name, |(end, _)| &name[..end])
 }
 
-fn kept(layer: &Layer) -> u64 {
+fn output(layer: &Layer) -> u64 {
     if layer.name.ends_with(".conv_shortcut") {
         return 0;
     }
     (layer.outputs as u64).saturating_mul(layer.positions as u64)
 }
 
-fn sum<'a>(layers: impl Iterator<Item = &'a Layer>) -> u64 {
-    layers.map(kept).fold(0, u64::saturating_add)
+fn input(layer: &Layer) -> u64 {
+    (layer.inputs as u64).saturating_mul(layer.positions as u64)
 }
 
 fn square(side: usize) -> u64 {
@@ -68,55 +161,5 @@ fn square(side: usize) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sizing::fixture::{data, model};
-
-    /// One block a level on the way down, two on the way up; 8 and 16 channels at 8x8 and 4x4, attention at 4.
-    fn small() -> Model {
-        Model { num_res_blocks: 1, mid_attention: false, norm_groups: 4, ..model(&[8, 16], &[4]) }
-    }
-
-    /// Norm, convolution, norm and the block's sum.
-    fn block(inputs: u64, outputs: u64, positions: u64) -> u64 {
-        (inputs + 3 * outputs) * positions + outputs
-    }
-
-    /// Norm, q, k, v, what they come to, and the sum.
-    fn attention(channels: u64, positions: u64) -> u64 {
-        6 * channels * positions
-    }
-
-    #[test]
-    fn every_input_of_an_operation_is_kept_once() {
-        let down = block(8, 8, 64) + 8 * 16 + block(8, 16, 16) + attention(16, 16);
-        let middle = 2 * block(16, 16, 16);
-        let up = block(32, 16, 16)
-            + block(24, 16, 16)
-            + 2 * attention(16, 16)
-            + 16 * 64
-            + block(24, 8, 64)
-            + block(16, 8, 64);
-        let ends = 8 * 64 + 8 * 64 + 3 * 64;
-        let given = 4 * 3 * 64;
-        let time = 2 * 32;
-        let all = down + middle + up + ends + given + time;
-        assert_eq!(kept_values_per_image(&small(), &data(8, 3), false), all);
-    }
-
-    #[test]
-    fn recomputation_keeps_what_levels_hand_over_and_one_level() {
-        let data = data(8, 3);
-        // conv_in, a block, the down-sampler, a block; the middle; the up-sampled; the last level; the prediction and
-        // what it is made of; the time embedding.
-        let handed = (8 + 8) * 64 + (8 + 16) * 16 + 16 * 16 + 16 * 64 + 8 * 64 + 8 * 64 + 3 * 64 + 2 * 32;
-        let widest = block(32, 16, 16) + block(24, 16, 16) + 2 * attention(16, 16) + 16 * 64;
-        assert_eq!(kept_values_per_image(&small(), &data, true), 4 * 3 * 64 + handed + widest);
-    }
-
-    #[test]
-    fn an_absurd_network_is_enormous() {
-        let model = Model { base_channels: usize::MAX / 4, ..small() };
-        assert_eq!(kept_values_per_image(&model, &data(1 << 20, 3), false), u64::MAX);
-    }
-}
+#[path = "activations_tests.rs"]
+mod tests;

@@ -1,17 +1,20 @@
 //! What a network costs, counted exactly before anything is trained.
 //!
-//! In: the `model` and `data` sections of a configuration. Out: the list of layers ([`layers`]) and the sums
-//! over it: parameters and floating-point operations. No tensor library is involved.
+//! In: a configuration, or its `model` and `data` sections. Out: the list of layers ([`layers`]) and the sums over it:
+//! parameters and floating-point operations; and the memory of training ([`step_memory`]). No tensor library is involved.
 
 mod activations;
 mod count;
 #[cfg(test)]
 mod fixture;
 mod layers;
+mod look;
+mod memory;
 pub mod recommend;
 
-pub(crate) use activations::is_skip;
 pub use activations::kept_values_per_image;
 pub use count::{forward_flops_per_image, parameters, train_flops_per_image};
 pub(crate) use count::{parameters_of, train_flops_of};
 pub use layers::{Kind, Layer, Tensor, layers};
+pub(crate) use look::{bytes_per_image, images_in};
+pub use memory::{Place, StepMemory, accumulation_that_fits, peak_bytes, step_memory};
