@@ -46,6 +46,7 @@ pub(super) fn layer_parameters(layer: &Layer) -> u64 {
     }
 }
 
+/// Operations of one layer's forward pass over one image.
 pub(super) fn layer_forward_flops(layer: &Layer) -> u64 {
     match layer.kind {
         Kind::Conv { kernel } => product([2, layer.positions, layer.inputs, layer.outputs, kernel, kernel]),
@@ -56,7 +57,8 @@ pub(super) fn layer_forward_flops(layer: &Layer) -> u64 {
     }
 }
 
-fn layer_train_flops(layer: &Layer) -> u64 {
+/// Operations of one layer's forward and backward pass over one image.
+pub(super) fn layer_train_flops(layer: &Layer) -> u64 {
     layer_forward_flops(layer).saturating_mul(if layer.input_gradient { 3 } else { 2 })
 }
 

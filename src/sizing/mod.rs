@@ -1,7 +1,8 @@
 //! What a network costs, counted exactly before anything is trained.
 //!
 //! In: a configuration, or its `model` and `data` sections. Out: the list of layers ([`layers`]) and the sums over it:
-//! parameters and floating-point operations; and the memory of training ([`step_memory`]). No tensor library is involved.
+//! parameters and floating-point operations; the memory of training ([`step_memory`]); from measured times those of other
+//! networks ([`Rates`]); and for a budget the network that makes most of it ([`recommend`]). No tensor library is involved.
 
 mod activations;
 mod count;
@@ -11,6 +12,7 @@ mod layers;
 mod look;
 mod memory;
 pub mod recommend;
+mod time;
 
 pub use activations::kept_values_per_image;
 pub use count::{forward_flops_per_image, parameters, train_flops_per_image};
@@ -18,3 +20,4 @@ pub(crate) use count::{parameters_of, train_flops_of};
 pub use layers::{Kind, Layer, Tensor, layers};
 pub(crate) use look::{bytes_per_image, images_in};
 pub use memory::{Place, StepMemory, accumulation_that_fits, peak_bytes, step_memory};
+pub use time::{Overheads, Rates, Sample, leave_one_out};

@@ -62,7 +62,11 @@ fn data(text: &mut Text, config: &Config, colours: &str) {
     );
     text.key("image_size", config.data.image_size, "pixels");
     text.key("in_channels", config.data.in_channels, colours);
-    text.key("horizontal_flip", config.data.horizontal_flip, "true where a mirrored image is as good as the image");
+    text.key(
+        "horizontal_flip",
+        config.data.horizontal_flip,
+        "true where a mirrored image is as good as the image",
+    );
 }
 
 fn model(text: &mut Text, config: &Config) {
@@ -113,7 +117,10 @@ fn training(text: &mut Text, config: &Config) {
     text.key(
         "gradient_accumulation",
         training.gradient_accumulation,
-        format!("{micro_batch} image{} at a time; the memory decides", if micro_batch == 1 { "" } else { "s" }),
+        format!(
+            "{micro_batch} image{} at a time; the memory decides",
+            if micro_batch == 1 { "" } else { "s" }
+        ),
     );
     let recompute = match training.recompute {
         true => "feature maps are computed twice, a third more work, to need less memory",
@@ -127,14 +134,22 @@ fn training(text: &mut Text, config: &Config) {
         Precision::F32 => "32-bit floats throughout",
     };
     text.key("precision", format!("\"{}\"", training.precision.name()), precision);
-    text.key("learning_rate", format!("{:e}", training.learning_rate), "of Adam, as published for such networks");
+    text.key(
+        "learning_rate",
+        format!("{:e}", training.learning_rate),
+        "of Adam, as published for such networks",
+    );
     text.key("warmup_steps", training.warmup_steps, "steps until it is reached");
 }
 
 fn outputs(text: &mut Text, config: &Config) {
     let decay = config.ema.decay.all()[0];
     text.section("ema");
-    text.key("decay", float(decay), format!("averages about the last {} steps", (1.0 / (1.0 - decay)).round()));
+    text.key(
+        "decay",
+        float(decay),
+        format!("averages about the last {} steps", (1.0 / (1.0 - decay)).round()),
+    );
     for (section, every, comment) in [
         ("checkpoint", config.checkpoint.every, "steps between checkpoints"),
         ("evaluation", config.evaluation.every, "steps between measurements on held-out images"),

@@ -50,6 +50,7 @@ mod ask;
 mod file;
 mod limits;
 mod network;
+mod pace;
 mod proposal;
 mod recipe;
 mod score;
@@ -58,6 +59,7 @@ mod way;
 
 pub use ask::{Ask, Error, Pace};
 pub use limits::Limit;
+pub use pace::Sustained;
 pub use recipe::{End, Reasons};
 
 use crate::config::Config;

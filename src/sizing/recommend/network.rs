@@ -217,13 +217,8 @@ mod tests {
 
     #[test]
     fn the_progressions_of_published_networks_are_among_those_tried() {
-        for published in [
-            &[1, 2, 2, 2][..],
-            &[1, 2, 3, 4],
-            &[1, 2, 4],
-            &[1, 1, 2, 3, 4],
-            &[1, 1, 2, 2, 4, 4],
-        ] {
+        for published in [&[1, 2, 2, 2][..], &[1, 2, 3, 4], &[1, 2, 4], &[1, 1, 2, 3, 4], &[1, 1, 2, 2, 4, 4]]
+        {
             assert!(progressions(published.len()).iter().any(|found| found == published), "{published:?}");
         }
         assert!(progressions(4).iter().all(|found| found[0] == 1 && found.is_sorted()));

@@ -107,19 +107,12 @@ pub(super) fn apply(ask: &Ask<'_>, hours: Option<f64>, parameters: u64, config: 
 }
 
 /// Images to see, and why no more.
-fn wanted(
-    ask: &Ask<'_>,
-    timed: Option<(f64, &dyn Pace)>,
-    parameters: u64,
-    config: &Config,
-) -> (f64, End) {
+fn wanted(ask: &Ask<'_>, timed: Option<(f64, &dyn Pace)>, parameters: u64, config: &Config) -> (f64, End) {
     let [least, most] = IMAGES_PER_PARAMETER;
     let passes = (MOST_PASSES * ask.images() as f64, End::Passes);
     let by_size = |each: f64| (each * parameters as f64, End::Parameters);
     let found = match timed {
-        Some((hours, pace)) => {
-            [(images_within(hours, pace, config), End::Hours), by_size(most), passes]
-        }
+        Some((hours, pace)) => [(images_within(hours, pace, config), End::Hours), by_size(most), passes],
         None => [by_size(least), passes, passes],
     };
     found.into_iter().min_by(|(one, _), (other, _)| one.total_cmp(other)).unwrap_or(passes)
@@ -198,15 +191,17 @@ mod tests {
 
     #[test]
     fn steps_are_round_and_never_more_than_asked() {
-        assert_eq!([1.0, 1234.5, 299_999.0, 1e6].map(|x| floor_to_digits(x, 3)), [
-            1.0, 1230.0, 299_000.0, 1e6
-        ]);
+        assert_eq!(
+            [1.0, 1234.5, 299_999.0, 1e6].map(|x| floor_to_digits(x, 3)),
+            [1.0, 1230.0, 299_000.0, 1e6]
+        );
         assert_eq!([0, 1, 3, 49, 50, 999, 14_000].map(round_number), [1, 1, 2, 20, 50, 500, 10_000]);
     }
 
     #[test]
     fn dropout_follows_how_many_parameters_a_number_of_the_data_set_has() {
-        let of = |images, parameters| dropout(&Ask { dataset_size: Some(images), ..ask(16.0, 32) }, parameters);
+        let of =
+            |images, parameters| dropout(&Ask { dataset_size: Some(images), ..ask(16.0, 32) }, parameters);
         assert_eq!(of(50_000, 35_746_307), 0.1, "Ho's on CIFAR-10");
         assert_eq!(of(1_280_000, 35_746_307), 0.0);
         assert_eq!(of(1_000, 35_746_307), 0.2);

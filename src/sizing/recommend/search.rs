@@ -120,7 +120,8 @@ impl<'a> Space<'a> {
         }
         let mut config = self.laid(network);
         let beats = |score: f64| best.is_none_or(|best| score > best.score);
-        if !beats(worth - self.lack(&config, network, bounds)) || way::least_bytes(&mut config, self.ask) > usable
+        if !beats(worth - self.lack(&config, network, bounds))
+            || way::least_bytes(&mut config, self.ask) > usable
         {
             return None;
         }

@@ -3,6 +3,7 @@
 //! In: a configuration with its network and batch. Out: the [`Way`] that costs least among those that fit.
 
 use super::ask::Ask;
+use super::pace::RECOMPUTED;
 use super::score::PRICE;
 use crate::config::{Config, Precision};
 use crate::sizing::{Place, peak_bytes};
@@ -11,8 +12,6 @@ use crate::sizing::{Place, peak_bytes};
 const LEAST_PIXELS: usize = 16_384;
 /// What halving a micro-batch beyond that costs.
 const SMALL_MICRO_BATCH: f64 = 0.1;
-/// Operations of a training step that computes its feature maps twice, over those of one that keeps them.
-const RECOMPUTED: f64 = 4.0 / 3.0;
 /// What each format costs that is not the first choice.
 const SECOND_CHOICE: f64 = 0.05;
 
