@@ -7,6 +7,7 @@ mod json;
 mod refused;
 mod speed;
 mod text;
+mod why;
 
 use std::path::{Path, PathBuf};
 

@@ -166,7 +166,7 @@ fn own_hash() -> Option<String> {
 }
 
 /// Model name and a short hash of the instruction sets: libtorch chooses its kernels by them.
-fn cpu() -> Option<String> {
+pub fn cpu() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
     let field = |name: &str| {
         let line = text.lines().find(|line| line.starts_with(name))?;

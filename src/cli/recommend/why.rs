@@ -50,7 +50,9 @@ fn limit_text(limit: Limit, bounds: &Bounds) -> String {
         Limit::Data(_) => format!("the data set (four times the images: {parameters})"),
         Limit::Work(_) => {
             let flops = bounds.forward_flops.map_or_else(String::new, gflop);
-            format!("work, kept below {flops} GFLOP an image while no hours say otherwise (twice: {parameters})")
+            format!(
+                "work, kept below {flops} GFLOP an image while no hours say otherwise (twice: {parameters})"
+            )
         }
         Limit::Hours(_) => format!("time (twice the hours: {parameters})"),
     }
@@ -75,8 +77,10 @@ fn attention(chosen: &Proposal) -> String {
     let (model, data) = (&chosen.config.model, &chosen.config.data);
     let cost: f64 = chosen.levels.iter().map(|level| level.attention_flops).sum();
     let mut text = match &model.attention_resolutions[..] {
-        [] => "attention: in the middle block alone; anywhere else it costs more than it is held to be worth."
-            .to_owned(),
+        [] => {
+            "attention: in the middle block alone; anywhere else it costs more than it is held to be worth."
+                .to_owned()
+        }
         resolutions => format!(
             "attention: at {} pixels and in the middle block, where it adds {} to the operations; heads are {} wide.",
             list(resolutions),

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Config, Device, Precision};
 use fit::non_negative;
 pub use run::Overheads;
-use work::{FORWARD, Network, STEP};
+pub use work::NetworkWork;
+use work::{FORWARD, STEP, TOGETHER, UPDATE};
 
 /// Precisions of less than so many samples take the prices of another and keep their proportions.
 const ENOUGH: usize = 5;
@@ -38,8 +39,11 @@ pub struct Sample {
 pub struct Rates {
     /// Whether tensors lie in host memory, where up-sampling is joined with its convolution.
     host: bool,
-    /// One for each precision that was measured, that of most samples first.
-    prices: Vec<Prices>,
+    /// Of a step in each precision that was measured, that of most samples first.
+    steps: Vec<StepPrices>,
+    /// Of a forward pass without gradients, which is in 32 bits whatever training is in; in the order of
+    /// [`NetworkWork::forward`].
+    forward: [f64; FORWARD],
     /// What a run needs besides arithmetic.
     overheads: Overheads,
 }
@@ -47,12 +51,10 @@ pub struct Rates {
 /// Seconds for a unit of each kind of work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Prices {
+struct StepPrices {
     precision: Precision,
-    /// In the order of [`work::Network::step`].
-    step: [f64; STEP],
-    /// In the order of [`work::Network::forward`].
-    forward: [f64; FORWARD],
+    /// In the order of [`NetworkWork::step`].
+    prices: [f64; STEP],
 }
 
 impl Rates {
@@ -66,7 +68,11 @@ impl Rates {
         };
         let samples: Vec<&Sample> = samples.iter().filter(timed).collect();
         let host = samples.first().is_some_and(|sample| sample.config.runtime.device == Device::Cpu);
-        let mut rates = Rates { host, prices: vec![], overheads: Overheads::default() };
+        let forward = |sample: &&Sample| {
+            let work = NetworkWork::of(&sample.config).forward(host, sample.forward_images);
+            work.map(|work| work / sample.forward_seconds)
+        };
+        let forward = non_negative(&samples.iter().map(forward).collect::<Vec<_>>());
         let mut groups: Vec<(Precision, Vec<&Sample>)> = vec![];
         for sample in samples {
             let precision = sample.config.training.precision;
@@ -76,14 +82,15 @@ impl Rates {
             }
         }
         groups.sort_by_key(|(_, group)| std::cmp::Reverse(group.len()));
+        let mut steps: Vec<StepPrices> = vec![];
         for (precision, group) in groups {
-            let prices = match rates.prices.first() {
+            let prices = match steps.first() {
                 Some(most) if group.len() < ENOUGH => most.in_proportion(precision, &group, host),
-                _ => Prices::fit(precision, &group, host),
+                _ => StepPrices::fit(precision, &group, host),
             };
-            rates.prices.push(prices);
+            steps.push(prices);
         }
-        rates
+        Rates { host, steps, forward, overheads: Overheads::default() }
     }
 
     /// The same with what starting a run and writing checkpoints takes.
@@ -94,17 +101,17 @@ impl Rates {
 
     /// Whether this precision was measured; times of one that was not are those of the nearest that was.
     pub fn measured(&self, precision: Precision) -> bool {
-        self.prices.iter().any(|prices| prices.precision == precision)
+        self.steps.iter().any(|step| step.precision == precision)
     }
 
     /// Seconds of one optimizer step, all its micro-batches, the update and the averages.
     pub fn step_seconds(&self, config: &Config) -> f64 {
-        self.step_of(&Network::of(config), config)
+        self.step_of(&NetworkWork::of(config), config)
     }
 
     /// Seconds of putting so many images through the network once, as many together as an evaluation takes.
     pub fn forward_seconds(&self, config: &Config, images: u64) -> f64 {
-        self.forward_of(&Network::of(config), config, images, 1)
+        self.forward_of(&NetworkWork::of(config), images)
     }
 
     /// Prices at another number of threads, from these and those of `other`, which has weight `share`.
@@ -113,105 +120,79 @@ impl Rates {
     #[must_use]
     pub fn between(&self, other: &Rates, share: f64) -> Rates {
         let mix = |ours: f64, theirs: f64| ours * (1.0 - share) + theirs * share;
-        let prices = self.prices.iter().filter_map(|ours| {
-            let theirs = other.prices.iter().find(|theirs| theirs.precision == ours.precision)?;
-            Some(Prices {
-                precision: ours.precision,
-                step: std::array::from_fn(|i| mix(ours.step[i], theirs.step[i])),
-                forward: std::array::from_fn(|i| mix(ours.forward[i], theirs.forward[i])),
-            })
+        let steps = self.steps.iter().filter_map(|ours| {
+            let theirs = other.steps.iter().find(|theirs| theirs.precision == ours.precision)?;
+            let prices = std::array::from_fn(|i| mix(ours.prices[i], theirs.prices[i]));
+            Some(StepPrices { precision: ours.precision, prices })
         });
-        Rates { host: self.host, prices: prices.collect(), overheads: self.overheads }
+        Rates {
+            host: self.host,
+            steps: steps.collect(),
+            forward: std::array::from_fn(|i| mix(self.forward[i], other.forward[i])),
+            overheads: self.overheads,
+        }
     }
 
     /// Prices where `factor` workers take turns on one device.
     #[must_use]
     pub fn times(&self, factor: f64) -> Rates {
-        self.between(
-            &Rates {
-                prices: self.prices.iter().map(|prices| prices.times(factor)).collect(),
-                ..self.clone()
-            },
-            1.0,
-        )
-    }
-
-    fn step_of(&self, network: &Network, config: &Config) -> f64 {
-        let Some(prices) = self.prices_of(config.training.precision) else { return 0.0 };
-        let training = &config.training;
-        let passes = training.gradient_accumulation.max(1) as u64;
-        let again = match training.recompute {
-            true => passes as f64 * prices.forward(network, self.host, training.batch_size as u64 / passes),
-            false => 0.0,
-        };
-        dot(&prices.step, &network.step(config, self.host)) + again
-    }
-
-    /// `passes` forward passes of each of so many images.
-    fn forward_of(&self, network: &Network, config: &Config, images: u64, passes: u64) -> f64 {
-        let Some(prices) = self.prices_of(config.training.precision) else { return 0.0 };
-        let (full, rest) = (images / work::TOGETHER, images % work::TOGETHER);
-        let mut seconds = full as f64 * prices.forward(network, self.host, work::TOGETHER);
-        if rest > 0 {
-            seconds += prices.forward(network, self.host, rest);
+        Rates {
+            host: self.host,
+            steps: self.steps.iter().map(|step| step.times(step.precision, factor)).collect(),
+            forward: self.forward.map(|price| price * factor),
+            overheads: self.overheads,
         }
-        seconds * passes as f64
+    }
+
+    fn step_of(&self, network: &NetworkWork, config: &Config) -> f64 {
+        let Some(step) = self.step_in(config.training.precision) else { return 0.0 };
+        let work = network.step(config, self.host);
+        let whole = dot(&step.prices, &work);
+        // Feature maps that are computed again: a forward pass, a third of all that is not the update.
+        let again = (whole - step.prices[UPDATE] * work[UPDATE]) / 3.0;
+        if config.training.recompute { whole + again } else { whole }
+    }
+
+    fn forward_of(&self, network: &NetworkWork, images: u64) -> f64 {
+        let seconds = |images: u64| dot(&self.forward, &network.forward(self.host, images));
+        let (full, rest) = (images / TOGETHER, images % TOGETHER);
+        full as f64 * seconds(TOGETHER) + if rest > 0 { seconds(rest) } else { 0.0 }
     }
 
     /// Those of a precision, of its sibling with as many bits, or of the one with most samples.
-    fn prices_of(&self, precision: Precision) -> Option<&Prices> {
+    fn step_in(&self, precision: Precision) -> Option<&StepPrices> {
         let sibling = match precision {
             Precision::F32 => Precision::Tf32,
             Precision::Tf32 => Precision::F32,
             Precision::Bf16 => Precision::F16,
             Precision::F16 => Precision::Bf16,
         };
-        let of = |wanted: Precision| self.prices.iter().find(|prices| prices.precision == wanted);
-        of(precision).or_else(|| of(sibling)).or_else(|| self.prices.first())
+        let of = |wanted: Precision| self.steps.iter().find(|step| step.precision == wanted);
+        of(precision).or_else(|| of(sibling)).or_else(|| self.steps.first())
     }
 }
 
-impl Prices {
-    fn fit(precision: Precision, samples: &[&Sample], host: bool) -> Prices {
-        let work = |sample: &Sample| {
-            let network = Network::of(&sample.config);
-            let (step, forward) =
-                (network.step(&sample.config, host), network.forward(host, sample.forward_images));
-            (step.map(|work| work / sample.step_seconds), forward.map(|work| work / sample.forward_seconds))
+impl StepPrices {
+    fn fit(precision: Precision, samples: &[&Sample], host: bool) -> StepPrices {
+        let work = |sample: &&Sample| {
+            let work = NetworkWork::of(&sample.config).step(&sample.config, host);
+            work.map(|work| work / sample.step_seconds)
         };
-        let (steps, forwards): (Vec<_>, Vec<_>) = samples.iter().map(|sample| work(sample)).unzip();
-        Prices { precision, step: non_negative(&steps), forward: non_negative(&forwards) }
+        StepPrices { precision, prices: non_negative(&samples.iter().map(work).collect::<Vec<_>>()) }
     }
 
-    /// Of another precision, by the geometric means of what its samples took and would have taken.
-    fn in_proportion(&self, precision: Precision, samples: &[&Sample], host: bool) -> Prices {
-        let mean = |ratio: &dyn Fn(&Sample) -> f64| {
-            let logs: f64 = samples.iter().map(|sample| ratio(sample).ln()).sum();
-            let mean = (logs / samples.len() as f64).exp();
-            if mean.is_finite() { mean } else { 1.0 }
+    /// Of another precision, by the geometric mean of what its samples took over what they would have taken.
+    fn in_proportion(&self, precision: Precision, samples: &[&Sample], host: bool) -> StepPrices {
+        let log = |sample: &&Sample| {
+            let work = NetworkWork::of(&sample.config).step(&sample.config, host);
+            (sample.step_seconds / dot(&self.prices, &work)).ln()
         };
-        let step = mean(&|sample| {
-            let network = Network::of(&sample.config);
-            sample.step_seconds / dot(&self.step, &network.step(&sample.config, host))
-        });
-        let forward = mean(&|sample| {
-            let network = Network::of(&sample.config);
-            sample.forward_seconds / self.forward(&network, host, sample.forward_images)
-        });
-        Prices {
-            precision,
-            step: self.step.map(|price| price * step),
-            forward: self.forward.map(|price| price * forward),
-        }
+        let mean = (samples.iter().map(log).sum::<f64>() / samples.len() as f64).exp();
+        self.times(precision, if mean.is_finite() { mean } else { 1.0 })
     }
 
-    fn times(&self, factor: f64) -> Prices {
-        let scaled = |price: f64| price * factor;
-        Prices { precision: self.precision, step: self.step.map(scaled), forward: self.forward.map(scaled) }
-    }
-
-    fn forward(&self, network: &Network, host: bool, images: u64) -> f64 {
-        dot(&self.forward, &network.forward(host, images))
+    fn times(&self, precision: Precision, factor: f64) -> StepPrices {
+        StepPrices { precision, prices: self.prices.map(|price| price * factor) }
     }
 }
 
@@ -224,9 +205,9 @@ pub fn leave_one_out(samples: &[Sample]) -> Vec<[f64; 2]> {
     };
     let error = |(place, sample): (usize, &Sample)| {
         let rates = without(place);
-        let network = Network::of(&sample.config);
+        let network = NetworkWork::of(&sample.config);
         let step = rates.step_of(&network, &sample.config) / sample.step_seconds;
-        let forward = rates.forward_of(&network, &sample.config, sample.forward_images, 1);
+        let forward = dot(&rates.forward, &network.forward(rates.host, sample.forward_images));
         [step - 1.0, forward / sample.forward_seconds - 1.0]
     };
     samples.iter().enumerate().map(error).collect()

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Rates;
-use super::work::Network;
+use super::work::NetworkWork;
 use crate::config::{Config, Metric};
 
 /// Most noise levels of the held-out curve: 33 between its ends, and one beyond each.
@@ -27,15 +27,15 @@ pub struct Overheads {
 impl Rates {
     /// Seconds of a whole run; `None` where it counts in epochs, which only its images turn into steps.
     pub fn run_seconds(&self, config: &Config) -> Option<f64> {
-        Some(self.run_seconds_of(&Network::of(config), config, config.training.steps?))
+        Some(self.run_seconds_of(&NetworkWork::of(config), config, config.training.steps?))
     }
 
     /// The same for a network that was counted before, and a run of so many steps.
-    pub(crate) fn run_seconds_of(&self, network: &Network, config: &Config, steps: u64) -> f64 {
+    pub fn run_seconds_of(&self, network: &NetworkWork, config: &Config, steps: u64) -> f64 {
         let weights = 1 + config.ema.tracks().len() as u64;
-        let evaluation = self.forward_of(network, config, questions(config), 1) * weights as f64;
+        let evaluation = self.forward_of(network, questions(config)) * weights as f64;
         let (samples, passes) = (config.sampling.num_samples as u64, config.sampling.evaluations() as u64);
-        let grid = self.forward_of(network, config, samples, passes);
+        let grid = self.forward_of(network, samples) * passes as f64;
         // Weights and their averages, and two moments.
         let save = self.overheads.save_seconds_per_byte * network.bytes() * (weights + 2) as f64;
         self.overheads.start_seconds

@@ -29,12 +29,9 @@ fn config(index: usize) -> Config {
 
 /// A machine of 300 GFLOP/s, slower at attention, that reads 8 GB/s.
 fn machine() -> Rates {
-    let prices = Prices {
-        precision: Precision::F32,
-        step: [3e-12, 6e-12, 5e-10, 1e-10, 2e-5, 1e-10],
-        forward: [3e-12, 6e-12, 5e-10, 1e-10, 2e-5],
-    };
-    Rates { host: true, prices: vec![prices], overheads: Overheads::default() }
+    let steps =
+        vec![StepPrices { precision: Precision::F32, prices: [3e-12, 6e-12, 5e-10, 1e-10, 2e-5, 1e-10] }];
+    Rates { host: true, steps, forward: [3e-12, 6e-12, 5e-10, 1e-10, 2e-5], overheads: Overheads::default() }
 }
 
 fn sample(machine: &Rates, config: Config, noise: f64) -> Sample {
@@ -102,6 +99,7 @@ fn a_precision_with_few_samples_is_the_other_in_proportion_and_one_with_none_the
     let mut measured = samples(0.0);
     let mut half = sample(&machine().times(0.5), config(2), 0.0);
     half.config.training.precision = Precision::Bf16;
+    half.forward_seconds *= 2.0;
     measured.push(half);
     let rates = Rates::fit(&measured);
     let with = |precision| {

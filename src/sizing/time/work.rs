@@ -10,6 +10,8 @@ use crate::sizing::parameters_of;
 
 /// Kinds of work of a step.
 pub(super) const STEP: usize = 6;
+/// Place among them of what the update moves.
+pub(super) const UPDATE: usize = 5;
 /// Kinds of work of a forward pass.
 pub(super) const FORWARD: usize = 5;
 /// Images that an evaluation or a sampler puts through the network together.
@@ -23,9 +25,9 @@ const UPDATE_MOVES: f64 = 7.0;
 /// The same for each average: read and written.
 const AVERAGE_MOVES: f64 = 2.0;
 
-/// Sums over the layers of a network, for one image where they depend on images.
+/// Sums over the layers of a network, for one image where they depend on images: what a time is made of.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Network {
+pub struct NetworkWork {
     parameters: f64,
     layers: f64,
     values: f64,
@@ -47,13 +49,14 @@ struct Flops {
     attention: f64,
 }
 
-impl Network {
-    pub(crate) fn of(config: &Config) -> Network {
+impl NetworkWork {
+    /// Counts the layers.
+    pub fn of(config: &Config) -> NetworkWork {
         let layers = layers(&config.model, &config.data);
         let moved = |layer: &Layer| (layer.inputs + layer.outputs) as f64 * layer.positions as f64;
         // Dropout stands before the second convolution of each residual block.
         let dropped = |layer: &&Layer| config.model.dropout > 0.0 && layer.name.ends_with(".conv2");
-        Network {
+        NetworkWork {
             parameters: parameters_of(&layers) as f64,
             layers: layers.len() as f64,
             values: layers.iter().map(moved).sum(),
@@ -124,7 +127,7 @@ mod tests {
     #[test]
     fn the_operations_are_those_that_plan_shows() {
         let config = defaults();
-        let network = Network::of(&config);
+        let network = NetworkWork::of(&config);
         let [maps, attention, ..] = network.step(&config, false);
         let shown = sizing::train_flops_per_image(&config.model, &config.data) as f64;
         assert_eq!(maps + attention, shown * config.training.batch_size as f64);
@@ -139,7 +142,7 @@ mod tests {
     #[test]
     fn micro_batches_go_through_weights_and_layers_again_and_through_images_once() {
         let mut config = defaults();
-        let network = Network::of(&config);
+        let network = NetworkWork::of(&config);
         let one = network.step(&config, true);
         config.training.gradient_accumulation = 4;
         let four = network.step(&config, true);
@@ -150,7 +153,7 @@ mod tests {
     #[test]
     fn averages_that_move_every_tenth_step_move_a_tenth() {
         let mut config = defaults();
-        let network = Network::of(&config);
+        let network = NetworkWork::of(&config);
         let moves = |config: &Config| network.step(config, true)[5] / network.parameters;
         assert_eq!(moves(&config), 9.0);
         config.ema.every = 10;

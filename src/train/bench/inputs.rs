@@ -45,7 +45,8 @@ impl Source {
     }
 }
 
-fn drawn(config: &Config, step: u64) -> Batch {
+/// The batch of a step.
+pub(super) fn drawn(config: &Config, step: u64) -> Batch {
     let [images, noise, uniform] =
         ["bench/image", "train/noise", "train/u"].map(|name| Stream::new(config.training.seed, name));
     let n = config.training.batch_size;

@@ -2,10 +2,12 @@
 //!
 //! In: a configuration and a [`Request`]. Out: a [`Report`], plain numbers in seconds, bytes and operations.
 //! `inputs` makes batches without a data set, `steps` trains on them under a clock, `operations` measures each kind of
-//! layer by itself at this network's shapes, `product` the machine's matrix product, beside which they stand.
+//! layer by itself at this network's shapes, `product` the machine's matrix product, beside which they stand; `pace` times steps and forward
+//! passes of one configuration after the other, for a calibration.
 
 mod inputs;
 mod operations;
+mod pace;
 mod product;
 mod spread;
 mod steps;
@@ -18,6 +20,7 @@ use crate::ops;
 use crate::sizing;
 
 pub use operations::Operation;
+pub use pace::{Pace, Saving, Times};
 pub use product::Product;
 pub use spread::Spread;
 pub use steps::{Averages, Part, Steps};

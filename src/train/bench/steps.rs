@@ -12,6 +12,7 @@ use super::inputs::Source;
 use super::{Inputs, Request, Spread};
 use crate::config::Config;
 use crate::diffusion::Schedule;
+use crate::model::UNet;
 use crate::ops::{self, DeviceName};
 use crate::train::Error;
 use crate::train::clock::{Clock, Phase, wait_for};
@@ -124,14 +125,14 @@ pub(super) fn measure(
 }
 
 /// Seconds of one step.
-struct Taken {
-    whole: f64,
+pub(super) struct Taken {
+    pub(super) whole: f64,
     /// In the order of [`PARTS`].
     parts: [f64; PARTS.len()],
 }
 
 /// A training without a run.
-struct Bench<'a> {
+pub(super) struct Bench<'a> {
     state: State,
     source: Source,
     schedule: Schedule,
@@ -144,7 +145,7 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn open(config: &Config, request: &Request, device: &'a Device) -> Result<Self, Error> {
+    pub(super) fn open(config: &Config, request: &Request, device: &'a Device) -> Result<Self, Error> {
         let steps = request.warmup + request.steps;
         let source = match request.inputs {
             Inputs::Preloaded => Source::preloaded(config, steps),
@@ -157,14 +158,14 @@ impl<'a> Bench<'a> {
             device,
             // A run that counts in epochs has no number of steps without its data; only the learning rate asks.
             total: config.training.steps.unwrap_or(u64::MAX),
-            tells_apart: true,
+            tells_apart: request.parts,
             losses: vec![],
             norms: vec![],
         })
     }
 
     /// One step, from asking for its batch to the end of its update.
-    fn step(&mut self, config: &Config) -> Result<Taken, Error> {
+    pub(super) fn step(&mut self, config: &Config) -> Result<Taken, Error> {
         let started = Instant::now();
         let batch = self.source.next()?;
         let data_wait = started.elapsed().as_secs_f64();
@@ -183,6 +184,11 @@ impl<'a> Bench<'a> {
         self.losses.push(loss);
         self.norms.push(scalar(&made.norm));
         Ok(Taken { whole, parts: [data_wait, inputs, forward, backward, update, whole - known] })
+    }
+
+    /// The network as it is now.
+    pub(super) fn network(&self) -> &UNet {
+        &self.state.network
     }
 
     /// Updates that move the averages and updates that do not, in turn: where both are one pass over the weights, no
