@@ -6,7 +6,7 @@ use super::speed::how_to_tell;
 use super::text::{gflop, hours, percent};
 use super::{Args, gigabytes};
 use crate::cli::plan_table::{counted, thousands};
-use crate::config::{Model, NoiseSchedule};
+use crate::config::NoiseSchedule;
 use crate::sizing::recommend::{Advice, Ask, Bounds, End, Limit, Proposal};
 use crate::sizing::{forward_flops_per_image, step_memory};
 
@@ -90,7 +90,7 @@ fn attention(chosen: &Proposal) -> String {
     };
     let next = chosen.levels.iter().rev().find(|level| !level.attention).map(|level| level.pixels);
     if let Some(pixels) = next {
-        let mut more = Model::clone(model);
+        let mut more = model.clone();
         more.attention_resolutions.push(pixels);
         let added = forward_flops_per_image(&more, data) as f64 / chosen.forward_flops as f64 - 1.0;
         text += &format!(" At {pixels} it would add {}.", percent(added));

@@ -186,14 +186,6 @@ impl Network {
         (model.num_attention_heads, model.attention_head_dim) = (None, Some(self.head));
         model.time_embed_dim = 4 * self.base * self.multipliers[0];
     }
-
-    /// Its family and place in it, for finding narrower ones.
-    pub(super) fn is_narrower_than(&self, other: &Network) -> bool {
-        self.base < other.base
-            && self.blocks == other.blocks
-            && self.multipliers == other.multipliers
-            && self.attention == other.attention
-    }
 }
 
 #[cfg(test)]

@@ -198,6 +198,7 @@ fn start(ask: &Ask<'_>) -> Result<Config, Error> {
          attention_resolutions = []\n"
     ))?;
     config.training.batch_size = recipe::batch_size(ask);
+    config.training.precision = way::first_precision(ask);
     Ok(config)
 }
 

@@ -47,6 +47,11 @@ fn precisions(ask: &Ask<'_>) -> Vec<Precision> {
     }
 }
 
+/// The format that is tried first.
+pub(super) fn first_precision(ask: &Ask<'_>) -> Precision {
+    precisions(ask)[0]
+}
+
 /// Images of a micro-batch that keep a device busy.
 fn least_micro_batch(config: &Config) -> usize {
     let pixels = config.data.image_size * config.data.image_size;
