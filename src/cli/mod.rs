@@ -14,6 +14,7 @@ mod failure;
 mod import;
 mod output;
 mod plan;
+mod plan_fit;
 mod plan_left_out;
 mod plan_table;
 mod probe_precision;
@@ -32,6 +33,7 @@ mod scope;
 mod serve;
 mod status;
 mod terminal;
+mod training_device;
 mod worker;
 
 use std::io::{self, Write};

@@ -2,7 +2,8 @@
 //!
 //! In: an error's text or a kill, and the run's configuration. Out: what was asked for, what there is, the least
 //! the run needs, and what to change. `pattern` knows the texts, `room` asks the machine, `cgroup` the control
-//! group, `need` counts; `images` says how many images fit at a time, `worker` how many workers.
+//! group, `need` counts; `images` says how many images fit at a time, `worker` how many workers. What a run holds at
+//! most is estimated in `sizing`.
 
 mod cgroup;
 mod images;
@@ -101,7 +102,7 @@ fn advice(place: Place, config: Option<&Config>) -> String {
 }
 
 /// A number of bytes for people, in libtorch's units: "1.50 GiB".
-fn human(bytes: u64) -> String {
+pub(crate) fn human(bytes: u64) -> String {
     let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
     let unit = units.into_iter().find(|(shift, _)| bytes >> shift > 0);
     unit.map_or_else(

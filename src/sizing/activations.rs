@@ -28,13 +28,12 @@ pub(super) enum Form {
 
 /// Values of one image that are alive when the backward pass begins, `recompute` as in `training.recompute`.
 pub fn kept_values_per_image(model: &Model, data: &Data, recompute: bool) -> u64 {
-    kept_bytes(model, data, recompute, Form::Own) / FLOAT + given(data)
+    (kept_bytes(model, &layers(model, data), recompute, Form::Own) / FLOAT).saturating_add(given(data))
 }
 
 /// Bytes of one image that are alive when the backward pass begins, without those of [`given`].
-pub(super) fn kept_bytes(model: &Model, data: &Data, recompute: bool, form: Form) -> u64 {
-    let layers = layers(model, data);
-    let count = Count { model, form, layers: &layers };
+pub(super) fn kept_bytes(model: &Model, layers: &[Layer], recompute: bool, form: Form) -> u64 {
+    let count = Count { model, form, layers };
     match recompute {
         true => count.handed().saturating_add(count.widest_level()),
         false => count.all(),
@@ -80,7 +79,7 @@ impl Count<'_> {
         }
         let ends = last.into_values().filter(|layer| !layer.name.starts_with("down_blocks."));
         let skips = self.layers.iter().filter(|layer| is_skip(&layer.name));
-        let values = ends.chain(skips).map(output).fold(0, u64::saturating_add);
+        let values = ends.chain(skips).map(kept).fold(0, u64::saturating_add);
         values.saturating_mul(self.width())
     }
 
@@ -97,7 +96,7 @@ impl Count<'_> {
     /// What is kept because of one layer.
     fn bytes(&self, index: usize) -> u64 {
         let layer = &self.layers[index];
-        let values = output(layer).saturating_add(self.masked(layer));
+        let values = kept(layer).saturating_add(self.masked(layer));
         match self.form {
             Form::Own => values.saturating_mul(FLOAT),
             Form::Plain { width, scores } => {
@@ -110,7 +109,7 @@ impl Count<'_> {
 
     /// Which values dropout keeps.
     fn masked(&self, layer: &Layer) -> u64 {
-        if self.model.dropout > 0.0 && layer.name.ends_with(".norm2") { output(layer) } else { 0 }
+        if self.model.dropout > 0.0 && layer.name.ends_with(".norm2") { kept(layer) } else { 0 }
     }
 
     /// What libtorch's forms keep beside the outputs of layers.
@@ -129,7 +128,7 @@ impl Count<'_> {
         // The map that is joined to a skip is in the joined map, and gone; the skip is there twice.
         let joined = name.starts_with("up_blocks.") && name.ends_with(".norm1") && index > 0;
         let skip = if joined { layer.inputs.saturating_sub(self.layers[index - 1].outputs) } else { 0 };
-        output(layer).saturating_add((skip as u64).saturating_mul(layer.positions as u64))
+        kept(layer).saturating_add((skip as u64).saturating_mul(layer.positions as u64))
     }
 
     fn width(&self) -> u64 {
@@ -145,7 +144,8 @@ fn level(name: &str) -> &str {
     name.match_indices('.').nth(1).map_or(name, |(end, _)| &name[..end])
 }
 
-fn output(layer: &Layer) -> u64 {
+/// Values that wait for the backward pass because of a layer, in our own form.
+pub(super) fn kept(layer: &Layer) -> u64 {
     if layer.name.ends_with(".conv_shortcut") {
         return 0;
     }

@@ -59,19 +59,22 @@ fn beyond() -> u64 {
 #[test]
 fn libtorchs_forms_keep_what_is_normalised_joined_and_enlarged() {
     let sixteen = Form::Plain { width: 2, scores: false };
-    assert_eq!(kept_bytes(&small(), &data(8, 3), false, sixteen), 2 * (by_hand() + beyond()));
+    assert_eq!(
+        kept_bytes(&small(), &layers(&small(), &data(8, 3)), false, sixteen),
+        2 * (by_hand() + beyond())
+    );
 }
 
 #[test]
 fn scores_are_kept_in_three_forms_where_they_are_made() {
     let (model, data) = (small(), data(8, 3));
-    let with = |scores| kept_bytes(&model, &data, false, Form::Plain { width: 2, scores });
+    let bytes = |model: &Model, form| kept_bytes(model, &layers(model, &data), false, form);
+    let with = |scores| bytes(&model, Form::Plain { width: 2, scores });
     // Three blocks of attention with one head of 16 channels over 16 positions.
     assert_eq!(with(true) - with(false), 3 * 16 * 16 * (4 + 4 + 2));
     let heads = Model { attention_head_dim: Some(4), ..model.clone() };
     let form = Form::Plain { width: 4, scores: true };
-    let more = kept_bytes(&heads, &data, false, form) - kept_bytes(&model, &data, false, form);
-    assert_eq!(more, 3 * 3 * 16 * 16 * 12, "four heads instead of one");
+    assert_eq!(bytes(&heads, form) - bytes(&model, form), 3 * 3 * 16 * 16 * 12, "four heads instead of one");
 }
 
 #[test]
@@ -86,5 +89,5 @@ fn dropout_keeps_which_values_it_left() {
 #[test]
 fn an_absurd_network_is_enormous() {
     let model = Model { base_channels: usize::MAX / 4, ..small() };
-    assert_eq!(kept_bytes(&model, &data(1 << 20, 3), false, Form::Own), u64::MAX);
+    assert_eq!(kept_bytes(&model, &layers(&model, &data(1 << 20, 3)), false, Form::Own), u64::MAX);
 }

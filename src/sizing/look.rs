@@ -4,7 +4,7 @@
 //! forward pass keeps for its way up, and those of its widest layer several times, for its input, its output and what
 //! the library makes of them. For the network of the defaults that is 7.6 MB an image, where 3 to 6 were measured.
 
-use super::activations::{FLOAT, is_skip};
+use super::activations::{FLOAT, is_skip, kept};
 use super::layers::{Layer, layers};
 use crate::config::Config;
 
@@ -18,25 +18,32 @@ const UNTOLD: u64 = 4 << 30;
 
 /// Images a forward pass, from 1 to 64: as many as half of the free bytes hold.
 pub(crate) fn images_in(config: &Config, free: Option<u64>) -> usize {
-    (free.unwrap_or(UNTOLD) / 2 / bytes_per_image(config).max(1)).clamp(1, MOST) as usize
+    at_a_time(bytes_per_image(config), free)
+}
+
+fn at_a_time(each: u64, free: Option<u64>) -> usize {
+    (free.unwrap_or(UNTOLD) / 2 / each.max(1)).clamp(1, MOST) as usize
 }
 
 /// Bytes that a forward pass holds for each image, in 32 bits whatever `training.precision` says.
 pub(crate) fn bytes_per_image(config: &Config) -> u64 {
-    let layers = layers(&config.model, &config.data);
-    let outputs = |layer: &Layer| (layer.outputs as u64).saturating_mul(layer.positions as u64);
+    of_an_image(&layers(&config.model, &config.data))
+}
+
+fn of_an_image(layers: &[Layer]) -> u64 {
     let skips = layers.iter().filter(|layer| is_skip(&layer.name));
-    let kept = skips.map(outputs).fold(0, u64::saturating_add);
-    kept.saturating_add(widest(&layers).saturating_mul(COPIES)).saturating_mul(FLOAT)
+    let waiting = skips.map(kept).fold(0, u64::saturating_add);
+    waiting.saturating_add(widest(layers).saturating_mul(COPIES)).saturating_mul(FLOAT)
 }
 
 /// Bytes that the looks of a run hold beside its weights: the most images that an evaluation or a grid of samples asks
 /// at a time.
-pub(super) fn bytes(config: &Config) -> u64 {
-    let at_a_time = images_in(config, None);
+pub(super) fn bytes(config: &Config, layers: &[Layer]) -> u64 {
+    let each = of_an_image(layers);
+    let at_a_time = at_a_time(each, None);
     let evaluated = if config.evaluation.every > 0 { at_a_time } else { 0 };
     let drawn = if config.sampling.every > 0 { at_a_time.min(config.sampling.num_samples) } else { 0 };
-    bytes_per_image(config).saturating_mul(evaluated.max(drawn) as u64)
+    each.saturating_mul(evaluated.max(drawn) as u64)
 }
 
 /// Values of the input and the output of the layer that has most.
@@ -78,12 +85,12 @@ mod tests {
     #[test]
     fn what_nobody_asks_for_is_not_held() {
         let mut config = defaults();
-        let each = bytes_per_image(&config);
+        let (layers, each) = (layers(&config.model, &config.data), bytes_per_image(&config));
         config.sampling.num_samples = 5;
-        assert_eq!(bytes(&config), images_in(&config, None) as u64 * each);
+        assert_eq!(bytes(&config, &layers), images_in(&config, None) as u64 * each);
         config.evaluation.every = 0;
-        assert_eq!(bytes(&config), 5 * each);
+        assert_eq!(bytes(&config, &layers), 5 * each);
         config.sampling.every = 0;
-        assert_eq!(bytes(&config), 0);
+        assert_eq!(bytes(&config, &layers), 0);
     }
 }

@@ -4,9 +4,12 @@
 //! exactly, kept feature maps from the list of layers; what is beside them (gradients of maps under way, what libraries
 //! work in) is an estimate, measured on a CPU and assumed on an accelerator, as each constant says.
 
+use serde::Serialize;
+
 use super::activations::{FLOAT, Form, given, kept_bytes};
-use super::layers::layers;
-use super::{look, parameters};
+use super::count::parameters_of;
+use super::layers::{Layer, layers};
+use super::look;
 use crate::config::{Config, Training};
 
 /// On a CPU: the program and libtorch before there is a tensor, measured.
@@ -14,6 +17,8 @@ const PROGRAM: u64 = 130 << 20;
 /// On a CPU: feature maps beside those that are kept, as a share of them; gradients under way, and what convolutions
 /// rearrange. Measured.
 const SHARE_UNDER_WAY: f64 = 0.3;
+/// On the host: batches ready or in the making, and the one in use, rounded to an even number.
+const BATCHES: u64 = 6;
 /// On an accelerator: its context with the kernels of the libraries. Assumed.
 const CONTEXT: u64 = 512 << 20;
 /// On an accelerator: what cuDNN and cuBLAS work in. Assumed.
@@ -34,7 +39,7 @@ pub enum Place {
 }
 
 /// Bytes that one step of training holds at most, by what they are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct StepMemory {
     /// The program and its libraries; on an accelerator the context.
     pub program: u64,
@@ -70,12 +75,16 @@ impl StepMemory {
 
 /// One step of training.
 pub fn step_memory(config: &Config, place: Place) -> StepMemory {
-    let (training, model, data) = (&config.training, &config.model, &config.data);
-    let parameters = parameters(model, data);
+    step(config, place, &layers(&config.model, &config.data))
+}
+
+fn step(config: &Config, place: Place, layers: &[Layer]) -> StepMemory {
+    let training = &config.training;
+    let parameters = parameters_of(layers);
     let times = |bytes: u64| parameters.saturating_mul(bytes);
     let form = form(training, place);
     let images = micro_batch(training);
-    let kept = kept_bytes(model, data, training.recompute, form).saturating_mul(images);
+    let kept = kept_bytes(&config.model, layers, training.recompute, form).saturating_mul(images);
     let copies = if training.precision.is_16_bit() { FLOAT / 2 } else { 0 };
     let sums = u64::from(training.gradient_accumulation > 1);
     StepMemory {
@@ -84,42 +93,57 @@ pub fn step_memory(config: &Config, place: Place) -> StepMemory {
         gradients: times(FLOAT * (1 + sums)),
         optimizer: times(2 * FLOAT),
         averages: times(FLOAT * config.ema.tracks().len() as u64),
-        inputs: given(data).saturating_mul(FLOAT).saturating_mul(images),
+        inputs: inputs(config, place, images),
         activations: kept,
         workspace: match place {
             Place::Host => share(kept, SHARE_UNDER_WAY),
-            Place::Accelerator => on_accelerator(config, images, kept),
+            Place::Accelerator => on_accelerator(layers, images, kept),
         },
     }
 }
 
 /// The most that a run holds: the larger of a step and a look at the network (an evaluation, a grid of samples).
 pub fn peak_bytes(config: &Config, place: Place) -> u64 {
-    let step = step_memory(config, place);
-    step.total().max(look_bytes(config, place, &step))
+    peak(config, place, &layers(&config.model, &config.data))
+}
+
+fn peak(config: &Config, place: Place, layers: &[Layer]) -> u64 {
+    let step = step(config, place, layers);
+    step.total().max(look_bytes(config, place, &step, layers))
 }
 
 /// The least `training.gradient_accumulation` with which a run fits into `room` bytes: it is at least the configured one
 /// and divides the batch. `None` where none does.
 pub fn accumulation_that_fits(config: &Config, place: Place, room: u64) -> Option<usize> {
     let batch = config.training.batch_size;
+    let layers = layers(&config.model, &config.data);
     let mut changed = config.clone();
     let least = config.training.gradient_accumulation.max(1);
     (least..=batch).filter(|parts| batch.is_multiple_of(*parts)).find(|parts| {
         changed.training.gradient_accumulation = *parts;
-        peak_bytes(&changed, place) <= room
+        peak(&changed, place, &layers) <= room
     })
 }
 
 /// What an evaluation or a grid of samples holds with the state beside it. The C library of a CPU keeps what gradients
 /// took.
-fn look_bytes(config: &Config, place: Place, step: &StepMemory) -> u64 {
+fn look_bytes(config: &Config, place: Place, step: &StepMemory, layers: &[Layer]) -> u64 {
     let beside = match place {
         Place::Host => step.gradients,
         Place::Accelerator => LIBRARIES,
     };
-    let held = [step.state(), beside, look::bytes(config)];
+    let held = [step.state(), beside, look::bytes(config, layers)];
     held.into_iter().fold(step.program, u64::saturating_add)
+}
+
+fn inputs(config: &Config, place: Place, images: u64) -> u64 {
+    let of_an_image = given(&config.data).saturating_mul(FLOAT);
+    let ahead = match place {
+        // Images and noise, half of what is given of each.
+        Place::Host => (config.training.batch_size as u64).saturating_mul(BATCHES / 2),
+        Place::Accelerator => 0,
+    };
+    of_an_image.saturating_mul(images.saturating_add(ahead))
 }
 
 fn program(place: Place) -> u64 {
@@ -142,9 +166,8 @@ fn form(training: &Training, place: Place) -> Form {
     }
 }
 
-fn on_accelerator(config: &Config, images: u64, kept: u64) -> u64 {
-    let widest = look::widest(&layers(&config.model, &config.data));
-    let under_way = widest.saturating_mul(COPIES_UNDER_WAY * FLOAT).saturating_mul(images);
+fn on_accelerator(layers: &[Layer], images: u64, kept: u64) -> u64 {
+    let under_way = look::widest(layers).saturating_mul(COPIES_UNDER_WAY * FLOAT).saturating_mul(images);
     LIBRARIES.saturating_add(under_way).saturating_add(share(kept, SHARE_BETWEEN_BLOCKS))
 }
 
