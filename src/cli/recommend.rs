@@ -62,7 +62,7 @@ pub(crate) struct Args {
 
     /// Number format of the network; default: on a GPU whichever is best, on a CPU f32.
     #[arg(long, value_enum)]
-    precision: Option<Format16>,
+    precision: Option<NumberFormat>,
 
     /// Which one to write: the best, or one of the alternatives.
     #[arg(long, value_enum, default_value_t)]
@@ -88,20 +88,20 @@ enum Device {
 
 /// `training.precision`.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Format16 {
+enum NumberFormat {
     F32,
     Tf32,
     Bf16,
     F16,
 }
 
-impl From<Format16> for Precision {
-    fn from(format: Format16) -> Precision {
+impl From<NumberFormat> for Precision {
+    fn from(format: NumberFormat) -> Precision {
         match format {
-            Format16::F32 => Precision::F32,
-            Format16::Tf32 => Precision::Tf32,
-            Format16::Bf16 => Precision::Bf16,
-            Format16::F16 => Precision::F16,
+            NumberFormat::F32 => Precision::F32,
+            NumberFormat::Tf32 => Precision::Tf32,
+            NumberFormat::Bf16 => Precision::Bf16,
+            NumberFormat::F16 => Precision::F16,
         }
     }
 }

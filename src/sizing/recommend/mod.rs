@@ -18,6 +18,7 @@
 //! score = mean over levels of ln(parameters of the level) - 1/2 ln(operations of a forward pass)
 //!         + 0.1 for each level with attention - 0.1 for each block that is missing or beyond two
 //!         - 0.05 where heads are not 64 wide - 1/2 ln(4/3) where feature maps are computed twice
+//!         - 0.1 for each halving of the micro-batch below 16,384 pixels - 0.05 for the second choice of precision
 //!         - 1/2 ln(parameters / images seen) where hours leave fewer images than parameters
 //! ```
 //! Its first line is capacity with a price. A network k times as wide has k² times the parameters and operations, so it

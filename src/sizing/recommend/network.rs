@@ -64,7 +64,7 @@ pub(super) fn can_be_halved(size: usize) -> bool {
 fn resolutions(size: usize) -> Vec<usize> {
     let mut found = vec![size];
     let mut last = size;
-    while last % 2 == 0 && last >= 8 && found.len() < MAX_LEVELS {
+    while last.is_multiple_of(2) && last >= 8 && found.len() < MAX_LEVELS {
         last /= 2;
         found.push(last);
     }
@@ -106,7 +106,7 @@ fn progressions(levels: usize) -> Vec<Vec<usize>> {
         let longer = found.iter().flat_map(|start| {
             let last = start[start.len() - 1];
             let next = MULTIPLIERS.into_iter().filter(move |next| (last..=2 * last).contains(next));
-            next.map(|next| start.iter().copied().chain([next]).collect())
+            next.map(move |next| start.iter().copied().chain([next]).collect())
         });
         found = longer.collect();
     }

@@ -92,7 +92,7 @@ fn least_accumulation(config: &mut Config, way: Way, ask: &Ask<'_>, usable: u64)
     if fits(1) {
         return Some(1);
     }
-    let parts: Vec<usize> = (2..=batch).filter(|part| batch % part == 0).collect();
+    let parts: Vec<usize> = (2..=batch).filter(|part| batch.is_multiple_of(*part)).collect();
     let first = parts.partition_point(|&part| !fits(part));
     parts.get(first).copied()
 }
