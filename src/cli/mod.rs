@@ -21,6 +21,7 @@ mod plan_left_out;
 mod plan_table;
 mod probe_precision;
 mod prune;
+mod recommend;
 mod report;
 mod resume;
 mod run;
@@ -90,6 +91,8 @@ enum Command {
     Bench(bench::Args),
     /// Noise schedules: beta, alpha_bar, SNR and log-SNR, several side by side, with a verdict on each.
     Schedule(schedule::Args),
+    /// Find a network and its training for a memory, an image size and hours, with the reasons and alternatives.
+    Recommend(recommend::Args),
     /// Show a resolved configuration, or where one of its values comes from.
     Config(config::Args),
     /// Data sets: what there is, fetching it, checking it.
@@ -146,6 +149,7 @@ pub fn main() -> u8 {
         Command::Prune(args) => prune::exec(args),
         Command::Bench(args) => bench::exec(args),
         Command::Schedule(args) => schedule::exec(args),
+        Command::Recommend(args) => recommend::exec(args),
         Command::Config(args) => config::exec(args),
         Command::Data(args) => data::exec(args),
         Command::Worker(args) => worker::exec(args),

@@ -35,7 +35,7 @@ pub(crate) fn train_flops_of(layers: &[Layer]) -> u64 {
     sum(layers.iter().map(layer_train_flops))
 }
 
-fn layer_parameters(layer: &Layer) -> u64 {
+pub(super) fn layer_parameters(layer: &Layer) -> u64 {
     match layer.kind {
         Kind::Conv { kernel } => {
             sum([product([layer.inputs, layer.outputs, kernel, kernel]), layer.outputs as u64])

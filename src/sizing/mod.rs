@@ -1,8 +1,8 @@
 //! What a network costs, counted exactly before anything is trained.
 //!
 //! In: a configuration, or its `model` and `data` sections. Out: the list of layers ([`layers`]) and the sums over it:
-//! parameters and floating-point operations; the memory of training ([`step_memory`]); and from measured times those of other
-//! networks ([`Rates`]). No tensor library is involved.
+//! parameters and floating-point operations; the memory of training ([`step_memory`]); from measured times those of other
+//! networks ([`Rates`]); and for a budget the network that makes most of it ([`recommend`]). No tensor library is involved.
 
 mod activations;
 mod count;
@@ -11,6 +11,7 @@ mod fixture;
 mod layers;
 mod look;
 mod memory;
+pub mod recommend;
 mod time;
 
 pub use activations::kept_values_per_image;

@@ -62,6 +62,7 @@ mod preparation;
 #[cfg(feature = "torch")]
 mod prune_points;
 mod readme;
+mod recommend;
 mod report;
 #[cfg(feature = "torch")]
 mod run;
