@@ -74,7 +74,7 @@ impl<'a> Fit<'a> {
             );
             match told.iter_mut().find(|(text, _)| *text == sentence) {
                 Some((_, names)) => names.push(&variant.name),
-                None => told.push((sentence, vec![&variant.name])),
+                None => told.push((sentence, vec![variant.name.as_str()])),
             }
         }
         told.into_iter().map(|(sentence, names)| format!("{} {sentence}", who(&names))).collect()

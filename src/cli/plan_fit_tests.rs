@@ -132,7 +132,8 @@ fn strict_refuses_what_does_not_fit_and_what_nobody_can_tell() {
     assert_eq!(refusal.to_string(), "--strict: 2 of 2 variants do not fit: --memory gives 953.67 MiB");
     assert_eq!(refusal.exit_code(), ExitCode::from(2));
 
-    let unknown = TrainingDevice { bytes: None, ..TrainingDevice::here(&plan.variants[0].config.runtime, 1) };
+    let mut unknown = TrainingDevice::here(&plan.variants[0].config.runtime, 1);
+    unknown.bytes = None;
     let unknown = Fit::of(&plan, unknown);
     assert_eq!((unknown.fits(0), unknown.warnings()), (None, vec![]));
     let refusal = unknown.strict().unwrap_err().to_string();

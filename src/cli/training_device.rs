@@ -3,6 +3,7 @@
 //! In: `[runtime]`, how many runs there are, and `--memory`. Out: a [`TrainingDevice`].
 
 use crate::config::{Device, Runtime};
+use crate::launch::on_accelerator;
 use crate::memory::{Room, human};
 use crate::sizing::Place;
 
@@ -87,6 +88,10 @@ fn sharing(runtime: &Runtime, place: Place, runs: usize) -> usize {
 #[cfg(feature = "torch")]
 fn accelerator(device: Device) -> Option<(String, Option<u64>)> {
     use crate::ops::DeviceName;
+    // Where there is no GPU, libtorch is not asked for one.
+    if !on_accelerator(device) {
+        return None;
+    }
     match crate::train::device_name(device) {
         Ok(DeviceName::Cpu) => None,
         Ok(name) => Some((name.to_string(), crate::ops::device_bytes(name))),
@@ -98,7 +103,7 @@ fn accelerator(device: Device) -> Option<(String, Option<u64>)> {
 /// Without libtorch nobody can ask a GPU.
 #[cfg(not(feature = "torch"))]
 fn accelerator(device: Device) -> Option<(String, Option<u64>)> {
-    crate::launch::on_accelerator(device).then(|| (device.to_string(), None))
+    on_accelerator(device).then(|| (device.to_string(), None))
 }
 
 #[cfg(test)]

@@ -71,7 +71,8 @@ impl Count<'_> {
         (0..self.layers.len()).map(|index| self.bytes(index)).fold(0, u64::saturating_add)
     }
 
-    /// What levels hand to each other: everything the way up reads, and the output of each level there.
+    /// What levels hand to each other: everything the way up reads, whose gradients wait for the way down too, and the
+    /// output of each level there.
     fn handed(&self) -> u64 {
         let mut last: BTreeMap<&str, &Layer> = BTreeMap::new();
         for layer in self.layers {
@@ -79,7 +80,7 @@ impl Count<'_> {
         }
         let ends = last.into_values().filter(|layer| !layer.name.starts_with("down_blocks."));
         let skips = self.layers.iter().filter(|layer| is_skip(&layer.name));
-        let values = ends.chain(skips).map(kept).fold(0, u64::saturating_add);
+        let values = ends.chain(skips.clone()).chain(skips).map(kept).fold(0, u64::saturating_add);
         values.saturating_mul(self.width())
     }
 

@@ -178,3 +178,7 @@ fn share(bytes: u64, share: f64) -> u64 {
 #[cfg(test)]
 #[path = "memory_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "memory_figures_tests.rs"]
+mod figures;

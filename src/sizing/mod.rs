@@ -18,7 +18,6 @@ pub use activations::kept_values_per_image;
 pub use count::{forward_flops_per_image, parameters, train_flops_per_image};
 pub(crate) use count::{parameters_of, train_flops_of};
 pub use layers::{Kind, Layer, Tensor, layers};
-pub(crate) use look::{bytes_per_image, images_in};
+pub(crate) use look::images_in;
 pub use memory::{Place, StepMemory, accumulation_that_fits, peak_bytes, step_memory};
 pub use time::{NetworkWork, Overheads, Rates, Sample, leave_one_out};
-pub use time::{Overheads, Rates, Sample, leave_one_out};
