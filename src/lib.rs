@@ -6,10 +6,11 @@
 //! config  ->  plan  ->  launch  ->  worker -> train  ->  rundir  ->  report, serve
 //! ```
 //!
-//! `config`, `plan`, `sizing`, `rundir`, `launch`, `memory`, `interop`, `report`, `serve`, `data` and the plain arithmetic of
+//! `config`, `plan`, `sizing`, `calibration`, `rundir`, `launch`, `memory`, `interop`, `report`, `serve`, `data` and the plain arithmetic of
 //! `diffusion` never touch libtorch (the control plane). `model`, `ops`, `fidelity`, `train` and `worker` do, behind
 //! the feature `torch`.
 
+pub mod calibration;
 pub mod cli;
 pub mod config;
 pub mod data;

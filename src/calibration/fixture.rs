@@ -35,6 +35,7 @@ pub(crate) fn calibration(machine: Machine) -> Calibration {
     };
     Calibration {
         machine,
+        is_auto: false,
         measured: DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
         layouts: vec![layout(1, 4), layout(4, 1)],
         runs: vec![],

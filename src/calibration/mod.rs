@@ -50,6 +50,8 @@ pub enum Unknown {
 pub struct Calibration {
     /// What was measured.
     pub machine: Machine,
+    /// Whether this is what `runtime.device = "auto"` was then.
+    pub is_auto: bool,
     /// When.
     pub measured: DateTime<Utc>,
     /// One worker with every thread; on a CPU with several cores also many workers with few.
@@ -127,12 +129,14 @@ impl Calibration {
             return Some(first.rates.times(workers.max(1) as f64));
         }
         let by_threads = |layout: &&Layout| layout.threads;
-        let (few, many) = (self.layouts.iter().min_by_key(by_threads)?, self.layouts.iter().max_by_key(by_threads)?);
+        let (few, many) =
+            (self.layouts.iter().min_by_key(by_threads)?, self.layouts.iter().max_by_key(by_threads)?);
         if few.threads == many.threads {
             return Some(few.rates.clone());
         }
         let inverse = |threads: usize| 1.0 / threads.max(1) as f64;
-        let share = (inverse(few.threads) - inverse(threads)) / (inverse(few.threads) - inverse(many.threads));
+        let share =
+            (inverse(few.threads) - inverse(threads)) / (inverse(few.threads) - inverse(many.threads));
         Some(few.rates.between(&many.rates, share.clamp(0.0, 1.0)))
     }
 
@@ -173,7 +177,8 @@ impl Estimator {
 
     /// Seconds of a run of so many steps, from the start of its process to its end.
     pub fn run_seconds(&mut self, config: &Config, steps: u64) -> f64 {
-        let same = |known: &(Config, NetworkWork)| known.0.model == config.model && known.0.data == config.data;
+        let same =
+            |known: &(Config, NetworkWork)| known.0.model == config.model && known.0.data == config.data;
         let known = self.known.take().filter(same);
         let known = known.unwrap_or_else(|| (config.clone(), NetworkWork::of(config)));
         let seconds = self.rates.run_seconds_of(&known.1, config, steps);

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Calibration, CalibrationError, Machine, Unknown};
+use super::{Calibration, CalibrationError, FinishedRun, Machine, Unknown};
+use crate::config::Device;
 use crate::rundir::{Disk, RunDirError, files, format};
 
 /// Version of the file.
@@ -58,25 +59,50 @@ impl Store {
         }
     }
 
-    /// The measurement of a machine as it is now, or why there is none.
-    pub fn of(&self, now: &Machine) -> Result<&Calibration, Unknown> {
-        let found = self.calibrations.iter().find(|known| known.machine.device == now.device);
-        let found = found.ok_or(Unknown::Never)?;
-        match found.machine.difference(now) {
+    /// The measurement of a device of this machine as it is now, or why there is none; `libtorch` is the version at hand.
+    pub fn of(&self, wanted: Device, libtorch: Option<&str>) -> Result<&Calibration, Unknown> {
+        let found = self.find(wanted).ok_or(Unknown::Never)?;
+        let now = match wanted {
+            Device::Auto => Machine::here(&found.machine.device, libtorch),
+            named => Machine::here(&named.to_string(), libtorch),
+        };
+        match found.machine.difference(&now) {
             None => Ok(found),
             Some(changed) => Err(Unknown::Changed(changed)),
         }
     }
 
-    /// Adds a measurement in place of an earlier one of the same device.
-    pub fn put(&mut self, calibration: Calibration) {
-        self.calibrations.retain(|known| known.machine.device != calibration.machine.device);
-        self.calibrations.push(calibration);
+    /// That of a device by its name, of another GPU where that one was not measured, or of what `auto` was.
+    fn find(&self, wanted: Device) -> Option<&Calibration> {
+        let name = wanted.to_string();
+        let of = |fits: &dyn Fn(&Calibration) -> bool| self.calibrations.iter().find(|known| fits(known));
+        match wanted {
+            Device::Auto => of(&|known| known.is_auto),
+            Device::Cuda(_) => of(&|known| known.machine.device == name)
+                .or_else(|| of(&|known| known.machine.device.starts_with("cuda"))),
+            Device::Cpu | Device::Mps => of(&|known| known.machine.device == name),
+        }
     }
 
-    /// Of the device, whatever changed since.
-    pub fn of_device(&mut self, device: &str) -> Option<&mut Calibration> {
-        self.calibrations.iter_mut().find(|known| known.machine.device == device)
+    /// Adds a measurement in place of an earlier one of the same device.
+    pub fn put(&mut self, calibration: Calibration) {
+        // What `auto` is may be found out once and hold for a device that is then measured by its name.
+        let same = |known: &&mut Calibration| known.machine.device == calibration.machine.device;
+        match self.calibrations.iter_mut().find(same) {
+            Some(known) => {
+                let is_auto = known.is_auto || calibration.is_auto;
+                *known = Calibration { is_auto, ..calibration };
+            }
+            None => self.calibrations.push(calibration),
+        }
+    }
+
+    /// Keeps how long runs took that were estimated by a measurement, unless another has taken its place.
+    pub fn remember(&mut self, by: &Calibration, runs: &[FinishedRun]) {
+        let same = |known: &&mut Calibration| known.machine == by.machine && known.measured == by.measured;
+        if let Some(known) = self.calibrations.iter_mut().find(same) {
+            known.remember(runs.iter().cloned());
+        }
     }
 
     /// Changes the user's file while no other process does, and says where it is. A file that is damaged is made anew
@@ -133,23 +159,39 @@ mod tests {
     fn a_measurement_is_found_again_until_the_machine_changes_or_it_is_measured_anew() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ablate").join("calibration.json");
-        let here = |device: &str| Machine::here(device, Some("2.9.0"));
-        assert_eq!(Store::read_from(&path).unwrap().of(&here("cpu")), Err(Unknown::Never));
+        let measured = |device: &str| calibration(Machine::here(device, Some("2.9.0")));
+        let read = || Store::read_from(&path).unwrap();
+        assert_eq!(read().of(Device::Cpu, None), Err(Unknown::Never));
         for device in ["cpu", "cuda:0"] {
-            Store::change_at(&path, true, |store| store.put(calibration(here(device)))).unwrap();
+            Store::change_at(&path, true, |store| store.put(measured(device))).unwrap();
         }
-        let store = Store::read_from(&path).unwrap();
-        assert_eq!(store.of(&here("cpu")), Ok(&calibration(here("cpu"))));
-        assert_eq!(store.of(&here("cuda:1")), Err(Unknown::Never));
-        let changed = store.of(&Machine::here("cpu", Some("3.0")));
+        let store = read();
+        assert_eq!(store.of(Device::Cpu, Some("2.9.0")), Ok(&measured("cpu")));
+        assert_eq!(store.of(Device::Cuda(1), None), Ok(&measured("cuda:0")), "another of the same kind");
+        assert_eq!(store.of(Device::Mps, None), Err(Unknown::Never));
+        let changed = store.of(Device::Cpu, Some("3.0"));
         assert_eq!(changed, Err(Unknown::Changed("libtorch changed from 2.9.0 to 3.0".into())));
 
-        let runs = |store: &Store| store.of(&here("cpu")).unwrap().runs.len();
-        let remember = |store: &mut Store| store.of_device("cpu").unwrap().remember([finished(1.1)]);
+        let runs = || read().of(Device::Cpu, None).unwrap().runs.len();
+        let remember = |store: &mut Store| store.remember(&measured("cpu"), &[finished(1.1)]);
         Store::change_at(&path, false, remember).unwrap();
-        assert_eq!(runs(&Store::read_from(&path).unwrap()), 1);
-        Store::change_at(&path, true, |store| store.put(calibration(here("cpu")))).unwrap();
-        assert_eq!(runs(&Store::read_from(&path).unwrap()), 0, "those were estimated by another");
+        assert_eq!(runs(), 1);
+        Store::change_at(&path, true, |store| store.put(measured("cpu"))).unwrap();
+        assert_eq!(runs(), 0, "those were estimated by another");
+    }
+
+    #[test]
+    fn auto_is_the_device_that_it_was_when_it_was_measured() {
+        let mut store = Store::default();
+        let measured =
+            |device: &str, is_auto: bool| Calibration { is_auto, ..calibration(Machine::here(device, None)) };
+        let device = |store: &Store| store.of(Device::Auto, None).map(|found| found.machine.device.clone());
+        store.put(measured("cpu", false));
+        assert_eq!(device(&store), Err(Unknown::Never), "there may be a GPU");
+        store.put(measured("cuda:0", true));
+        assert_eq!(device(&store).unwrap(), "cuda:0");
+        store.put(measured("cuda:0", false));
+        assert_eq!(device(&store).unwrap(), "cuda:0", "it was found out before");
     }
 
     #[test]

@@ -12,6 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "calibration",
             "config",
             "data",
             "diffusion",
@@ -36,6 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("plan", &["config", "diffusion", "rundir", "sizing"]),
     ("sizing", &["config"]),
+    ("calibration", &["config", "rundir", "sizing"]),
     ("rundir", &["config"]),
     ("memory", &["config", "sizing"]),
     ("launch", &["config", "memory", "plan", "rundir", "sizing"]),

@@ -17,8 +17,8 @@ pub(super) fn non_negative<const N: usize>(rows: &[[f64; N]]) -> [f64; N] {
     let gram =
         |a: usize, b: usize| product(a, b) / (lengths[a] * lengths[b]) + if a == b { RIDGE } else { 0.0 };
     let mut best = ([0.0; N], 0.0);
-    for set in 1_u32..1 << N {
-        let columns: Vec<usize> = (0..N).filter(|column| set >> column & 1 == 1).collect();
+    for set in 1_u32..(1 << N) {
+        let columns: Vec<usize> = (0..N).filter(|column| (set >> column) & 1 == 1).collect();
         if !columns.iter().all(usable) {
             continue;
         }
