@@ -17,7 +17,7 @@ use crate::config::Precision;
 use crate::guard::printable;
 use crate::rundir::{Disk, files};
 use crate::sizing::Place;
-use crate::sizing::recommend::{Advice, Ask, Pace, Proposal, recommend};
+use crate::sizing::recommend::{Advice, Ask, Proposal, recommend};
 
 /// Bytes of a gigabyte, as memory is sold.
 const GIGABYTE: f64 = 1e9;

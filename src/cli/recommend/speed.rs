@@ -3,9 +3,10 @@
 //! In: the command line. Out: a [`Pace`], from `--tflops` or from the measurement that `ablate bench --calibrate` has left.
 
 use super::{Args, Device};
-use crate::calibration::{Machine, Store, Unknown};
+use crate::calibration::{CalibrationError, Store, Unknown};
 use crate::cli::failure::Failure;
 use crate::cli::output::{note, warn};
+use crate::config;
 use crate::sizing::recommend::{Pace, Sustained};
 
 /// The speed, where there is one.
@@ -22,19 +23,19 @@ pub(super) fn of(args: &Args) -> Result<Option<Box<dyn Pace>>, Failure> {
 fn measured(device: Device) -> Option<Box<dyn Pace>> {
     let store = match Store::read() {
         Ok(store) => store,
+        Err(CalibrationError::NoFolder) => return None,
         Err(error) => {
             warn(format_args!("the measurement of this machine is not used: {error}"));
             return None;
         }
     };
-    let name = match device {
-        Device::Cpu => "cpu",
-        Device::Cuda => "cuda:0",
+    let wanted = match device {
+        Device::Cpu => config::Device::Cpu,
+        Device::Cuda => config::Device::Cuda(0),
     };
-    let now = Machine::here(name, None);
-    match store.of(&now) {
+    match store.of(wanted, None) {
         Ok(calibration) => {
-            let rates = calibration.rates(1, now.cores)?;
+            let rates = calibration.rates(1, calibration.machine.cores)?;
             Some(Box::new(rates))
         }
         Err(Unknown::Never) => None,

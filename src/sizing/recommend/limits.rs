@@ -30,10 +30,13 @@ impl Limit {
     }
 }
 
+/// What a bound is called, and the bounds with it doubled where there is such a bound.
+type Moved = (fn(u64) -> Limit, Option<Bounds>);
+
 /// The bounds that count for a choice.
 pub(super) fn of(space: &Space<'_>, best: &Choice, bounds: &Bounds) -> Vec<Limit> {
     let double = |count: u64| count.saturating_mul(BEYOND);
-    let moved: [(fn(u64) -> Limit, Option<Bounds>); 4] = [
+    let moved: [Moved; 4] = [
         (Limit::Memory, Some(Bounds { memory: double(bounds.memory), ..*bounds })),
         (Limit::Data, Some(Bounds { parameters: double(bounds.parameters), ..*bounds })),
         (
