@@ -57,7 +57,12 @@ pub(super) fn is_skip(name: &str) -> bool {
 pub(super) fn score_bytes(layer: &Layer, model: &Model, width: u64) -> u64 {
     let heads = (layer.outputs / model.head_dim(layer.outputs).max(1)) as u64;
     let pairs = heads.saturating_mul(square(layer.positions));
-    pairs.saturating_mul(2 * FLOAT + width)
+    bytes_of_scores(pairs, width)
+}
+
+/// The same of a number of scores.
+pub(super) fn bytes_of_scores(scores: u64, width: u64) -> u64 {
+    scores.saturating_mul(2 * FLOAT + width)
 }
 
 struct Count<'a> {
@@ -96,7 +101,7 @@ impl Count<'_> {
     /// What is kept because of one layer.
     fn bytes(&self, index: usize) -> u64 {
         let layer = &self.layers[index];
-        let values = kept(layer).saturating_add(self.masked(layer));
+        let values = kept_with_mask(layer, self.model);
         match self.form {
             Form::Own => values.saturating_mul(FLOAT),
             Form::Plain { width, scores } => {
@@ -105,11 +110,6 @@ impl Count<'_> {
                 values.saturating_add(if of_scores { score_bytes(layer, self.model, width) } else { 0 })
             }
         }
-    }
-
-    /// Which values dropout keeps.
-    fn masked(&self, layer: &Layer) -> u64 {
-        if self.model.dropout > 0.0 && layer.name.ends_with(".norm2") { kept(layer) } else { 0 }
     }
 
     /// What libtorch's forms keep beside the outputs of layers.
@@ -144,12 +144,18 @@ fn level(name: &str) -> &str {
     name.match_indices('.').nth(1).map_or(name, |(end, _)| &name[..end])
 }
 
-/// Values that wait for the backward pass because of a layer, in our own form.
+/// Values that wait for the backward pass because of a layer, in our own form, without what dropout keeps.
 pub(super) fn kept(layer: &Layer) -> u64 {
     if layer.name.ends_with(".conv_shortcut") {
         return 0;
     }
     (layer.outputs as u64).saturating_mul(layer.positions as u64)
+}
+
+/// The same with the mask of its dropout, which says what was dropped.
+pub(super) fn kept_with_mask(layer: &Layer, model: &Model) -> u64 {
+    let masked = model.dropout > 0.0 && layer.name.ends_with(".norm2");
+    kept(layer).saturating_mul(if masked { 2 } else { 1 })
 }
 
 fn input(layer: &Layer) -> u64 {

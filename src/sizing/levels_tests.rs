@@ -1,0 +1,153 @@
+//! Tests of the network by level: what stands where, and that nothing is lost between levels and the whole.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::sizing::fixture::{data, model};
+use crate::sizing::{forward_flops_per_image, kept_values_per_image, parameters, train_flops_per_image};
+
+/// Two blocks a level at 64, 128 and 256 channels, attention at 16 and 8 with heads of 64 channels.
+fn cifar10() -> Vec<Level> {
+    levels(&Model { attention_head_dim: Some(64), ..model(&[64, 128, 256], &[16, 8]) }, &data(32, 3))
+}
+
+#[test]
+fn the_network_is_drawn_from_its_input_to_its_output() {
+    let drawn: Vec<String> = cifar10()
+        .iter()
+        .map(|level| {
+            let Level { name, multiplier, resolution, channels, blocks, attentions, .. } = level;
+            let heads = match (level.heads, level.head_dim()) {
+                (Some(heads), Some(width)) => format!("{attentions} of {heads} x {width}"),
+                _ => "-".into(),
+            };
+            let place = multiplier.map_or("-".into(), |place| place.to_string());
+            format!(
+                "{name} {place}: {resolution} px, {channels} channels, {blocks} blocks, attention {heads}"
+            )
+        })
+        .collect();
+    assert_eq!(
+        drawn,
+        [
+            "conv_in -: 32 px, 64 channels, 0 blocks, attention -",
+            "time_embedding -: 1 px, 256 channels, 0 blocks, attention -",
+            "down_blocks.0 0: 32 px, 64 channels, 2 blocks, attention -",
+            "down_blocks.1 1: 16 px, 128 channels, 2 blocks, attention 2 of 2 x 64",
+            "down_blocks.2 2: 8 px, 256 channels, 2 blocks, attention 2 of 4 x 64",
+            "mid_block 2: 8 px, 256 channels, 2 blocks, attention 1 of 4 x 64",
+            "up_blocks.0 2: 8 px, 256 channels, 3 blocks, attention 3 of 4 x 64",
+            "up_blocks.1 1: 16 px, 128 channels, 3 blocks, attention 3 of 2 x 64",
+            "up_blocks.2 0: 32 px, 64 channels, 3 blocks, attention -",
+            "conv_out -: 32 px, 3 channels, 0 blocks, attention -",
+        ]
+    );
+}
+
+#[test]
+fn a_level_costs_what_its_layers_cost() {
+    let levels = cifar10();
+    let level = |name: &str| levels.iter().find(|level| level.name == name).unwrap();
+    let first = level("conv_in").cost();
+    let parameters = 3 * 64 * 9 + 64;
+    // Two a multiply-accumulate; the gradient of the image is not asked for.
+    let flops = 2 * 1024 * 3 * 64 * 9;
+    assert_eq!(
+        first,
+        Cost { parameters, forward_flops: flops, train_flops: 2 * flops, kept_values: 64 * 1024 }
+    );
+    let attention = level("mid_block").part(Part::Attention);
+    let (maps, products) = (4 * 2 * 64 * 256 * 256, 2 * 2 * 64 * 64 * 256);
+    assert_eq!(attention.parameters, 2 * 256 + 4 * (256 * 256 + 256));
+    assert_eq!((attention.forward_flops, attention.train_flops), (maps + products, 3 * (maps + products)));
+    assert_eq!(attention.kept_values, 6 * 64 * 256);
+    let last = level("conv_out");
+    assert_eq!(last.part(Part::Norm).parameters, 2 * 64);
+    assert_eq!(last.part(Part::Embedding), Cost::default());
+}
+
+#[test]
+fn scores_take_three_matrices_a_head_or_a_number_a_row() {
+    let levels = cifar10();
+    let down = levels.iter().find(|level| level.name == "down_blocks.1").unwrap();
+    let (blocks, heads, positions) = (2, 2, 256);
+    assert_eq!(down.score_values(), blocks * heads * positions * positions);
+    assert_eq!(down.materialised_score_bytes(4), 12 * down.score_values());
+    assert_eq!(down.materialised_score_bytes(2), 10 * down.score_values());
+    assert_eq!(down.fused_score_bytes(), 4 * blocks * heads * positions);
+    let without = &levels[2];
+    assert_eq!((without.materialised_score_bytes(4), without.fused_score_bytes()), (0, 0));
+}
+
+#[test]
+fn what_waits_for_the_way_up_is_left_by_the_way_down() {
+    let waiting: Vec<(String, u64)> = cifar10()
+        .into_iter()
+        .filter(|level| level.skip_values > 0)
+        .map(|level| (level.name, level.skip_values))
+        .collect();
+    let expected = [
+        ("conv_in", 64 * 1024),
+        ("down_blocks.0", 2 * 64 * 1024 + 64 * 256),
+        ("down_blocks.1", 2 * 128 * 256 + 128 * 64),
+        ("down_blocks.2", 2 * 256 * 64),
+    ];
+    assert_eq!(waiting, expected.map(|(name, values)| (name.to_owned(), values)));
+}
+
+prop_compose! {
+    /// Any network whose lowest level has a pixel: no rule of groups or heads matters to a sum.
+    fn network()(
+        multipliers in prop::collection::vec(1_usize..6, 1..6),
+        base in 1_usize..40,
+        lowest in 1_usize..6,
+        blocks in 1_usize..4,
+        attended in prop::collection::vec(any::<bool>(), 5),
+        mid_attention in any::<bool>(),
+        embedding in 1_usize..300,
+        image_channels in 1_usize..4,
+        head_dim in 1_usize..70,
+        dropout in prop::sample::select(vec![0.0, 0.1]),
+    ) -> (Model, Data) {
+        let size = lowest << (multipliers.len() - 1);
+        let attention: BTreeSet<usize> =
+            (0..multipliers.len()).filter(|level| attended[*level]).map(|level| size >> level).collect();
+        let model = Model {
+            base_channels: base,
+            channel_multipliers: multipliers,
+            num_res_blocks: blocks,
+            attention_resolutions: attention.into_iter().rev().collect(),
+            attention_head_dim: Some(head_dim),
+            mid_attention,
+            dropout,
+            time_embed_dim: embedding,
+            ..model(&[1], &[])
+        };
+        (model, data(size, image_channels))
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn levels_and_their_parts_add_up_to_the_network((model, data) in network()) {
+        let levels = levels(&model, &data);
+        let whole: Cost = levels.iter().map(Level::cost).sum();
+        prop_assert_eq!(whole.parameters, parameters(&model, &data));
+        prop_assert_eq!(whole.forward_flops, forward_flops_per_image(&model, &data));
+        prop_assert_eq!(whole.train_flops, train_flops_per_image(&model, &data));
+        // The image, its noise, their mixture and what is to be predicted are no layer's.
+        let given = 4 * (data.in_channels * data.image_size * data.image_size) as u64;
+        prop_assert_eq!(whole.kept_values + given, kept_values_per_image(&model, &data, false));
+        let by_part: Cost =
+            Part::ALL.iter().flat_map(|part| levels.iter().map(|level| level.part(*part))).sum();
+        prop_assert_eq!(by_part, whole);
+        let names: BTreeSet<&str> = levels.iter().map(|level| level.name.as_str()).collect();
+        prop_assert_eq!(names.len(), 2 * model.channel_multipliers.len() + 4, "each level once");
+        let blocks: usize = levels.iter().map(|level| level.blocks).sum();
+        prop_assert_eq!(blocks, model.channel_multipliers.len() * (2 * model.num_res_blocks + 1) + 2);
+    }
+}
