@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::cli::experiment_args::ExperimentArgs;
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output::{print, warn};
+use crate::cli::plan_network_json::NetworkRow;
 use crate::cli::plan_table;
 use crate::config::Experiment;
 use crate::plan::{Plan, Progress, variant_state};
@@ -19,11 +20,11 @@ pub(crate) struct Args {
     #[command(flatten)]
     experiment: ExperimentArgs,
 
-    /// Print JSON, for programs.
-    #[arg(long, conflicts_with = "verbose")]
+    /// Print JSON, for programs; with --verbose also each variant's network, level by level.
+    #[arg(long)]
     json: bool,
 
-    /// Print every variant in full: folder, schedule, cost, seeds, states.
+    /// Print every variant in full: folder, schedule, cost, seeds, states, and what each level of its network costs.
     #[arg(long)]
     verbose: bool,
 }
@@ -34,7 +35,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let plan = Plan::build(&experiment)?;
     let progress = Progress::of(&plan);
     let text = match (args.json, args.verbose) {
-        (true, _) => json(&plan, &progress).map_err(Failure::internal)?,
+        (true, verbose) => json(&plan, &progress, verbose).map_err(Failure::internal)?,
         (_, true) => plan_table::verbose(&plan, &progress),
         _ => plan_table::table(&plan, &progress),
     };
@@ -82,9 +83,11 @@ struct Row<'a> {
     /// Not known before it was measured on this machine.
     train_memory_bytes: Option<u64>,
     state: State,
+    #[serde(flatten)]
+    network: Option<NetworkRow>,
 }
 
-fn json(plan: &Plan, progress: &Progress) -> serde_json::Result<String> {
+fn json(plan: &Plan, progress: &Progress, verbose: bool) -> serde_json::Result<String> {
     let experiment = plan.experiment_dir();
     let rows = plan.variants.iter().zip(&progress.states).map(|(variant, states)| Row {
         name: &variant.name,
@@ -96,6 +99,7 @@ fn json(plan: &Plan, progress: &Progress) -> serde_json::Result<String> {
         train_flops_per_image: variant.train_flops_per_image,
         train_memory_bytes: None,
         state: variant_state(states),
+        network: verbose.then(|| NetworkRow::of(variant)),
     });
     let excluded = plan.excluded.iter().map(|excluded| ExcludedRow {
         point: &excluded.point,

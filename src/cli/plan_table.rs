@@ -8,6 +8,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use super::plan_left_out as left_out;
+use super::plan_network::Networks;
 use crate::guard::printable;
 use crate::plan::{Plan, Progress, Variant, short_float, variant_state};
 use crate::rundir::State;
@@ -69,9 +70,10 @@ fn stacked(column: &Column) -> String {
     if width(&column.heading) > below { column.heading.replace('_', "_\n") } else { column.heading.clone() }
 }
 
-/// Every variant in full.
+/// Every variant in full, with its network.
 pub(crate) fn verbose(plan: &Plan, progress: &Progress) -> String {
     let experiment = plan.experiment_dir();
+    let mut networks = Networks::default();
     let mut text = String::new();
     for (variant, states) in plan.variants.iter().zip(&progress.states) {
         let _ = writeln!(text, "{}", printable(&variant.name));
@@ -97,8 +99,10 @@ pub(crate) fn verbose(plan: &Plan, progress: &Progress) -> String {
         for note in &variant.notes {
             line("note", note.clone());
         }
+        text.push_str(&networks.next(variant));
         text.push('\n');
     }
+    text.push_str(&networks.legend());
     text.push_str(&left_out::full(plan));
     text.push_str(&totals(plan, progress));
     text

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::cli::plan_network::Networks;
 use crate::plan::fixture::{Written, written};
 use crate::rundir::Status;
 
@@ -138,7 +139,10 @@ fn merged_points_and_notes_are_told_below_the_table() {
 fn verbose_lists_every_variant_with_its_folder_and_states() {
     let experiment = written("[sweep.grid]\n\"model.dropout\" = [0.0, 0.1]\n");
     let (plan, progress) = plan(&experiment);
-    let text = redacted(&plan, plan_table::verbose(&plan, &progress));
+    let text = plan_table::verbose(&plan, &progress);
+    let mut networks = Networks::default();
+    let text = text.replace(&networks.next(&plan.variants[0]), "\n  (its network)\n");
+    let text = redacted(&plan, text.replace(&networks.legend(), "(what the columns mean)\n\n"));
     insta::assert_snapshot!(text, @r"
     drop0-xxxxxxxx
       folder           runs/x/drop0-xxxxxxxx
@@ -149,6 +153,8 @@ fn verbose_lists_every_variant_with_its_folder_and_states() {
       log-SNR          9.2…-10.1
       seeds            0 planned
 
+      (its network)
+
     drop0.1-xxxxxxxx
       folder           runs/x/drop0.1-xxxxxxxx
       model.dropout    0.1
@@ -157,6 +163,9 @@ fn verbose_lists_every_variant_with_its_folder_and_states() {
       alpha_bar        9.9990e-1 to 4.0358e-5
       log-SNR          9.2…-10.1
       seeds            0 planned
+      network          that of drop0-xxxxxxxx
+
+    (what the columns mean)
 
     2 variants x 1 seed = 2 runs in runs/x; 0 done, 2 to do
     ");
@@ -166,7 +175,7 @@ fn verbose_lists_every_variant_with_its_folder_and_states() {
 fn json_has_exactly_the_promised_fields() {
     let experiment = written(SWEEP);
     let (plan, progress) = plan(&experiment);
-    let text = json(&plan, &progress).unwrap();
+    let text = json(&plan, &progress, false).unwrap();
     let document: Value = serde_json::from_str(&text).unwrap();
     let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(fields(&document), ["excluded", "experiment", "invalid", "variants"]);
@@ -195,6 +204,20 @@ fn json_has_exactly_the_promised_fields() {
         ["\"model.channel_multipliers\"", "\"model.attention_resolutions\"", "\"diffusion.noise_schedule\""];
     let places = order.map(|key| text.find(key).unwrap());
     assert!(places.is_sorted(), "overrides keep the declared order");
+}
+
+#[test]
+fn json_has_the_networks_where_they_are_asked_for() {
+    let (plan, progress) = plan(&written(SWEEP));
+    let document: Value = serde_json::from_str(&json(&plan, &progress, true).unwrap()).unwrap();
+    for (variant, row) in plan.variants.iter().zip(document["variants"].as_array().unwrap()) {
+        let levels = row["network"].as_array().unwrap();
+        assert_eq!(levels.len(), 2 * variant.config.model.channel_multipliers.len() + 4);
+        let total: u64 = levels.iter().map(|level| level["parameters"].as_u64().unwrap()).sum();
+        assert_eq!((total, &row["parameters"]), (variant.parameters, &variant.parameters.into()));
+        let forward = row["forward_flops_per_image"].as_f64().unwrap();
+        assert!((2.9..3.0).contains(&(variant.train_flops_per_image as f64 / forward)));
+    }
 }
 
 #[test]
@@ -271,7 +294,7 @@ fn verbose_lists_every_point_that_is_left_out() {
 #[test]
 fn json_lists_excluded_and_invalid_points_with_reasons() {
     let (plan, progress) = plan(&written(EVERY_FORM));
-    let document: Value = serde_json::from_str(&json(&plan, &progress).unwrap()).unwrap();
+    let document: Value = serde_json::from_str(&json(&plan, &progress, false).unwrap()).unwrap();
     assert_eq!(
         document["excluded"][0],
         serde_json::json!({

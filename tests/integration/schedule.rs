@@ -84,6 +84,43 @@ fn schedules_stand_side_by_side() {
 }
 
 #[test]
+fn chosen_timesteps_are_shown_and_no_others() {
+    let place = Workplace::new();
+    let text = said(&place, &["--at", "999,0,250", "--at", "250"]);
+    insta::assert_snapshot!(&text[..text.find("\n\nschedule").unwrap()], @r#"
+    linear, T = 1000, beta 1e-4 to 0.02
+
+      t      beta  alpha_bar       SNR  log-SNR
+      0  1.000e-4     0.9999      9999     9.21
+    250  0.005080     0.5214     1.089     0.09
+    999   0.02000   4.036e-5  4.036e-5   -10.12
+    "#);
+    // A chain that has ended has nothing there.
+    let lengths = ["--timesteps", "100,1000", "--at", "50,500"];
+    let text = said(&place, &lengths);
+    let block = from(&text, "SNR ");
+    insta::assert_snapshot!(&block[..block.find("\n\n").unwrap()], @"");
+    let csv = said(&place, &[&lengths[..], &["--format", "csv"]].concat());
+    let rows: Vec<String> =
+        csv.lines().skip(1).map(|line| line.split(',').take(7).collect::<Vec<_>>().join(",")).collect();
+    assert_eq!(
+        rows,
+        [
+            "linear,100,0.0001,0.02,true,false,50",
+            "linear,1000,0.0001,0.02,false,false,50",
+            "linear,1000,0.0001,0.02,false,false,500"
+        ]
+    );
+    assert_eq!(
+        refused(&["--timesteps", "100,1000", "--at", "50,1000"]),
+        "error: --at 1000 is after the end of the longest chain, which has 1000 timesteps\n  \
+         help: they count from 0: use 0 to 999\n"
+    );
+    assert!(refused(&["--at", "-1"]).contains("--at"));
+    assert!(refused(&["--at", "half"]).contains("half"));
+}
+
+#[test]
 fn a_picture_goes_to_a_file_or_a_pipe() {
     let place = Workplace::new();
     let words = ["schedule", "--noise-schedule", "linear,cosine", "--format", "png"];

@@ -1,0 +1,139 @@
+//! Tests of networks in `plan --verbose` and `plan --verbose --json`.
+
+use serde_json::Value;
+
+use super::*;
+use crate::cli::plan_network_json::NetworkRow;
+use crate::plan::Plan;
+use crate::plan::fixture::written;
+use crate::sizing::Part;
+
+/// What the tables show, stated so that an edited default changes nothing here.
+const BASE: [&str; 8] = [
+    "model.base_channels=64",
+    "model.channel_multipliers=[1, 2, 4]",
+    "model.num_res_blocks=2",
+    "model.attention_resolutions=[16, 8]",
+    "model.attention_head_dim=64",
+    "model.time_embed_dim=256",
+    "data.image_size=32",
+    "data.in_channels=3",
+];
+
+fn plan(text: &str, set: &[&str]) -> Plan {
+    let set: Vec<&str> = BASE.iter().chain(set).copied().collect();
+    Plan::build(&written(text).load(&set, &[]).unwrap()).unwrap()
+}
+
+/// What is drawn below the only variant.
+fn drawn(set: &[&str]) -> String {
+    Networks::default().next(&plan("", set).variants[0])
+}
+
+/// The cells of the row of a name, as far as there are any in it.
+fn row<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    let line = text.lines().find(|line| line.trim_start().starts_with(name));
+    line.unwrap_or_else(|| panic!("no {name} in\n{text}"))
+        .split("  ")
+        .map(str::trim)
+        .filter(|cell| !cell.is_empty())
+        .collect()
+}
+
+#[test]
+fn a_network_is_drawn_from_its_input_to_its_output_with_sums_below() {
+    let text = drawn(&[]);
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    insta::assert_snapshot!(text, @"");
+}
+
+#[test]
+fn a_network_that_was_drawn_is_named() {
+    let sweep = "[sweep.grid]\n\"model.dropout\" = [0.0, 0.1]\n\"model.num_res_blocks\" = [2, 1]\n";
+    let plan = plan(sweep, &[]);
+    let mut networks = Networks::default();
+    let texts: Vec<String> = plan.variants.iter().map(|variant| networks.next(variant)).collect();
+    let named = |place: usize| format!("  network          that of {}\n", plan.variants[place].name);
+    assert_eq!(texts[2..], [named(0), named(1)]);
+    assert!(texts[..2].iter().all(|text| text.contains("conv_in")) && texts[0] != texts[1]);
+}
+
+#[test]
+fn fewer_bits_keep_half_and_other_heads_are_another_network() {
+    let kept = |text: &str| row(text, "all").pop().unwrap().parse::<f64>().unwrap();
+    let (whole, half) = (drawn(&[]), drawn(&["training.precision=\"bf16\""]));
+    assert!((kept(&whole) / kept(&half) - 2.0).abs() < 0.01, "{half}");
+    // Two 32-bit matrices and one in 16 bits.
+    assert_eq!(row(&whole, "16x16").last().unwrap(), &"7.50 MiB");
+    assert_eq!(row(&half, "16x16").last().unwrap(), &"6.25 MiB");
+    let narrow = drawn(&["model.attention_head_dim=32"]);
+    assert_eq!(row(&narrow, "16x16").last().unwrap(), &"15.0 MiB");
+    assert_eq!(row(&narrow, "all"), row(&whole, "all"));
+}
+
+#[test]
+fn recomputation_is_told_with_what_it_keeps() {
+    let text = drawn(&["training.recompute=true"]);
+    let told = text.lines().find(|line| line.contains("recompute")).unwrap();
+    assert!(
+        told.starts_with("  training.recompute keeps ")
+            && told.ends_with(" MiB of one image at a time instead")
+    );
+    assert_eq!(drawn(&[]).replace('\n', ""), text.replace(&format!("\n{told}\n"), "").replace('\n', ""));
+}
+
+#[test]
+fn attention_in_the_middle_alone_is_told_apart_and_none_at_all_leaves_no_table() {
+    let middle = drawn(&["model.attention_resolutions=[]"]);
+    assert_eq!(row(&middle, "8x8, middle")[1..3], ["1", "4 x 64"]);
+    assert!(!middle.contains("16x16, "));
+    let none = plan("", &["model.attention_resolutions=[]", "model.mid_attention=false"]);
+    let mut networks = Networks::default();
+    let text = networks.next(&none.variants[0]);
+    assert!(!text.contains("scores") && !networks.legend().contains("scores"), "{text}");
+    assert!(networks.legend().starts_with("forward, training: floating-point operations on one image"));
+    assert_eq!(Networks::default().legend(), "");
+}
+
+#[test]
+fn json_has_every_level_with_its_parts() {
+    let plan = plan("", &[]);
+    let variant = &plan.variants[0];
+    let document = serde_json::to_value(NetworkRow::of(variant)).unwrap();
+    let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(fields(&document), ["forward_flops_per_image", "network"]);
+    let levels = document["network"].as_array().unwrap();
+    assert_eq!(
+        fields(&levels[3]),
+        [
+            "attentions",
+            "blocks",
+            "channels",
+            "forward_flops",
+            "fused_score_bytes",
+            "head_dim",
+            "heads",
+            "kept_values",
+            "materialised_score_bytes",
+            "multiplier",
+            "name",
+            "parameters",
+            "parts",
+            "resolution",
+            "skip_values",
+            "train_flops"
+        ]
+    );
+    assert_eq!(levels[3]["name"], "down_blocks.1");
+    assert_eq!((&levels[3]["heads"], &levels[2]["heads"]), (&Value::from(2), &Value::Null));
+    let sum = |of: &dyn Fn(&Value) -> u64| levels.iter().map(of).sum::<u64>();
+    let key = |name: &'static str| move |level: &Value| level[name].as_u64().unwrap();
+    assert_eq!(sum(&key("parameters")), variant.parameters);
+    assert_eq!(sum(&key("train_flops")), variant.train_flops_per_image);
+    assert_eq!(sum(&key("forward_flops")), document["forward_flops_per_image"].as_u64().unwrap());
+    let parts = |level: &Value| {
+        assert_eq!(fields(&level["parts"]), ["attention", "convolution", "embedding", "norm"]);
+        Part::ALL.iter().map(|part| level["parts"][part.name()]["train_flops"].as_u64().unwrap()).sum()
+    };
+    assert_eq!(sum(&parts), variant.train_flops_per_image);
+}
