@@ -177,7 +177,8 @@ fn execution(run: &RunDir, config: &Config, threads: usize) -> Result<Execution,
     }
     let mut chosen = Execution::choose(config, threads);
     // The same on every machine, so that runs do not differ by where they began.
-    chosen.sampling_batch = memory::images_at_a_time(config, None);
+    let at_a_time = memory::images_at_a_time(config, None);
+    (chosen.evaluation_batch, chosen.sampling_batch) = (at_a_time, at_a_time);
     let text = serde_json::to_string_pretty(&chosen).expect("plain numbers and words serialize");
     files::replace(&Disk, &run.execution_path(), (text + "\n").as_bytes())?;
     Ok(chosen)

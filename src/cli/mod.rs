@@ -14,6 +14,7 @@ mod failure;
 mod import;
 mod output;
 mod plan;
+mod plan_fit;
 mod plan_left_out;
 mod plan_network;
 mod plan_network_json;
@@ -35,6 +36,7 @@ mod scope;
 mod serve;
 mod status;
 mod terminal;
+mod training_device;
 mod worker;
 
 use std::io::{self, Write};

@@ -1,18 +1,21 @@
 //! `ablate plan`: the variants of an experiment, what each costs and how far it has come.
 //!
-//! In: an experiment and its settings. Out: a table or JSON on standard output, remarks on standard error;
-//! writes nothing.
+//! In: an experiment and its settings. Out: a table or JSON on standard output, remarks on standard error, among them a
+//! warning for each variant that does not fit the device it would train on; writes nothing.
 
 use serde::Serialize;
 
 use crate::cli::experiment_args::ExperimentArgs;
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output::{print, warn};
+use crate::cli::plan_fit::Fit;
 use crate::cli::plan_network_json::NetworkRow;
 use crate::cli::plan_table;
+use crate::cli::training_device::{TrainingDevice, gigabytes};
 use crate::config::Experiment;
 use crate::plan::{Plan, Progress, variant_state};
 use crate::rundir::{Overrides, State};
+use crate::sizing::StepMemory;
 
 /// `ablate plan`.
 #[derive(Debug, clap::Args)]
@@ -27,6 +30,15 @@ pub(crate) struct Args {
     /// Print every variant in full: folder, schedule, cost, seeds, states, and what each level of its network costs.
     #[arg(long)]
     verbose: bool,
+
+    /// Plan for a GPU of so many gigabytes instead of this machine's device (with runtime.device = "cpu": for a
+    /// machine of so many).
+    #[arg(long, value_name = "GB", value_parser = gigabytes, allow_negative_numbers = true)]
+    memory: Option<u64>,
+
+    /// Exit with 2 where a variant does not fit the device's memory.
+    #[arg(long)]
+    strict: bool,
 }
 
 /// Runs the command.
@@ -34,14 +46,22 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let experiment = Experiment::load(&args.experiment.request())?;
     let plan = Plan::build(&experiment)?;
     let progress = Progress::of(&plan);
+    let runtime = &experiment.base().runtime;
+    let fit = match args.memory {
+        Some(bytes) => Fit::of(&plan, TrainingDevice::of_size(runtime, plan.runs().count(), bytes)),
+        None => Fit::here(&plan, runtime),
+    };
     let text = match (args.json, args.verbose) {
-        (true, verbose) => json(&plan, &progress, verbose).map_err(Failure::internal)?,
-        (_, true) => plan_table::verbose(&plan, &progress),
-        _ => plan_table::table(&plan, &progress),
+        (true, verbose) => json(&plan, &progress, &fit, verbose).map_err(Failure::internal)?,
+        (_, true) => plan_table::verbose(&plan, &progress, &fit),
+        _ => plan_table::table(&plan, &progress, &fit),
     };
     print(&format!("{text}\n"))?;
-    for warning in plan.warnings.iter().chain(&progress.damage) {
+    for warning in plan.warnings.iter().chain(&progress.damage).chain(&fit.warnings()) {
         warn(warning);
+    }
+    if args.strict {
+        fit.strict()?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -80,16 +100,20 @@ struct Row<'a> {
     overrides: Overrides,
     parameters: u64,
     train_flops_per_image: u64,
-    /// Not known before it was measured on this machine.
-    train_memory_bytes: Option<u64>,
+    /// The most that a run holds, by estimate.
+    train_memory_bytes: u64,
+    /// Whether the device has as much; null where nobody tells what it has.
+    fits: Option<bool>,
+    /// What a step of training holds, part by part.
+    step_memory: StepMemory,
     state: State,
     #[serde(flatten)]
     network: Option<NetworkRow>,
 }
 
-fn json(plan: &Plan, progress: &Progress, verbose: bool) -> serde_json::Result<String> {
+fn json(plan: &Plan, progress: &Progress, fit: &Fit<'_>, verbose: bool) -> serde_json::Result<String> {
     let experiment = plan.experiment_dir();
-    let rows = plan.variants.iter().zip(&progress.states).map(|(variant, states)| Row {
+    let rows = plan.variants.iter().zip(&progress.states).enumerate().map(|(place, (variant, states))| Row {
         name: &variant.name,
         id: &variant.id,
         dir: experiment.variant_path(&variant.name).to_string_lossy().into_owned(),
@@ -97,9 +121,11 @@ fn json(plan: &Plan, progress: &Progress, verbose: bool) -> serde_json::Result<S
         overrides: Overrides(variant.overrides.clone()),
         parameters: variant.parameters,
         train_flops_per_image: variant.train_flops_per_image,
-        train_memory_bytes: None,
+        train_memory_bytes: fit.peak(place),
+        fits: fit.fits(place),
+        step_memory: fit.step(place),
         state: variant_state(states),
-        network: verbose.then(|| NetworkRow::of(variant)),
+        network: verbose.then(|| NetworkRow::of(variant, fit.place())),
     });
     let excluded = plan.excluded.iter().map(|excluded| ExcludedRow {
         point: &excluded.point,

@@ -9,22 +9,21 @@ use super::plan_network_table::table;
 use super::plan_table::wrapped;
 use crate::guard::printable;
 use crate::plan::Variant;
-use crate::sizing::{self, Level};
+use crate::sizing::{self, Level, Place};
 
 /// What the columns mean.
 const MEANING: &str = "forward, training: floating-point operations on one image, two a multiply-accumulate of \
                        convolutions, linear maps and attention; training is forward and backward. share: of the \
-                       forward ones. kept: feature maps of one image that wait for the backward pass, as the kernels \
-                       of a CPU leave them in 32 bits; libtorch's, on a GPU and in 16 bits, leave more. level: the way \
+                       forward ones. kept: feature maps of one image that wait for the backward pass. level: the way \
                        down, the way up, and at the lowest the middle.";
 /// What the scores of attention are, where there are any.
-const SCORES: &str = "scores: attention compares each position with each, in a matrix a head. What trains on a CPU \
-                      keeps one number for each row of it (fused). Materialised, as where a GPU trains, three matrices \
-                      wait for the backward pass.";
+const SCORES: &str = "scores: attention compares each position with each, in a matrix a head. Training on a CPU keeps \
+                      one number for each row of it (fused); on a GPU three matrices wait for the backward pass \
+                      (materialised).";
 
 /// Networks that were drawn.
-#[derive(Default)]
 pub(super) struct Networks {
+    place: Place,
     /// With the name of the variant below which each stands.
     drawn: HashMap<Drawing, String>,
     attention: bool,
@@ -35,28 +34,31 @@ pub(super) struct Networks {
 pub(super) struct Drawing {
     pub(super) levels: Vec<Level>,
     pub(super) multipliers: Vec<usize>,
-    /// Bytes of a value of a feature map.
-    pub(super) width: u64,
-    /// Values of one image that are kept at a time where feature maps are computed again.
+    /// Bytes of one image that are kept at a time where feature maps are computed again.
     pub(super) recomputed: Option<u64>,
 }
 
 impl Drawing {
-    pub(super) fn of(variant: &Variant) -> Drawing {
-        let (model, data, training) = (&variant.config.model, &variant.config.data, &variant.config.training);
+    fn of(variant: &Variant, place: Place) -> Drawing {
+        let mut config = variant.config.clone();
+        (config.training.batch_size, config.training.gradient_accumulation) = (1, 1);
         Drawing {
-            levels: sizing::levels(model, data),
-            multipliers: model.channel_multipliers.clone(),
-            width: if training.precision.is_16_bit() { 2 } else { 4 },
-            recomputed: training.recompute.then(|| sizing::kept_values_per_image(model, data, true)),
+            levels: sizing::levels(&config, place),
+            multipliers: config.model.channel_multipliers.clone(),
+            recomputed: config.training.recompute.then(|| sizing::step_memory(&config, place).activations),
         }
     }
 }
 
 impl Networks {
+    /// For training in memory of that kind.
+    pub(super) fn of(place: Place) -> Networks {
+        Networks { place, drawn: HashMap::new(), attention: false }
+    }
+
     /// The network of a variant, or the name of the one that has the same.
     pub(super) fn next(&mut self, variant: &Variant) -> String {
-        let drawing = Drawing::of(variant);
+        let drawing = Drawing::of(variant, self.place);
         self.attention |= drawing.levels.iter().any(|level| level.attentions > 0);
         match self.drawn.entry(drawing) {
             Entry::Occupied(known) => format!("  {:<16} that of {}\n", "network", printable(known.get())),
@@ -75,7 +77,11 @@ impl Networks {
             text.push_str(&wrapped(MEANING));
         }
         if self.attention {
-            text.push_str(&wrapped(SCORES));
+            let words = match self.place {
+                Place::Host => SCORES.to_owned(),
+                Place::Accelerator => format!("{SCORES} They are in what is kept here."),
+            };
+            text.push_str(&wrapped(&words));
         }
         if text.is_empty() { text } else { text + "\n" }
     }

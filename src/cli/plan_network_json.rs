@@ -1,12 +1,11 @@
 //! The network of a variant for programs: what `plan --verbose --json` adds to a variant's row.
 //!
-//! In: a variant. Out: rows for serde, one a level.
+//! In: a variant, and where it trains. Out: rows for serde, one a level.
 
 use serde::Serialize;
 
-use super::plan_network::Drawing;
 use crate::plan::Variant;
-use crate::sizing::{Cost, Level, Part};
+use crate::sizing::{Cost, Level, Part, Place, levels};
 
 /// Added to the row of a variant.
 #[derive(Serialize)]
@@ -25,9 +24,6 @@ struct LevelRow {
     #[serde(flatten)]
     cost: Cost,
     parts: Parts,
-    /// What attention keeps of one image's scores, by the fused kernel of the CPU and where they are materialised.
-    fused_score_bytes: u64,
-    materialised_score_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -39,16 +35,16 @@ struct Parts {
 }
 
 impl NetworkRow {
-    pub(super) fn of(variant: &Variant) -> NetworkRow {
-        let Drawing { levels, width, .. } = Drawing::of(variant);
+    pub(super) fn of(variant: &Variant, place: Place) -> NetworkRow {
+        let levels = levels(&variant.config, place);
         let forward = levels.iter().map(Level::cost).sum::<Cost>().forward_flops;
-        let network = levels.into_iter().map(|level| LevelRow::of(level, width)).collect();
+        let network = levels.into_iter().map(LevelRow::of).collect();
         NetworkRow { forward_flops_per_image: forward, network }
     }
 }
 
 impl LevelRow {
-    fn of(level: Level, width: u64) -> LevelRow {
+    fn of(level: Level) -> LevelRow {
         LevelRow {
             head_dim: level.head_dim(),
             cost: level.cost(),
@@ -58,8 +54,6 @@ impl LevelRow {
                 embedding: level.part(Part::Embedding),
                 norm: level.part(Part::Norm),
             },
-            fused_score_bytes: level.fused_score_bytes(),
-            materialised_score_bytes: level.materialised_score_bytes(width),
             level,
         }
     }

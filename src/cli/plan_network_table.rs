@@ -5,6 +5,7 @@
 use super::plan_network::Drawing;
 use super::plan_table::thousands;
 use super::schedule_table::grid;
+use crate::memory::human;
 use crate::sizing::{Cost, Level, Part};
 
 /// Columns before the cost: name, pixels, channels, blocks, heads.
@@ -29,8 +30,8 @@ pub(super) fn table(drawing: &Drawing) -> String {
     rows.push(vec![String::new()]);
     rows.push(units.row(vec!["all".to_owned()], units.all));
     let mut text = format!("\n{}", indented(&grid(units.headings(), rows, 1)));
-    if let Some(values) = drawing.recomputed {
-        let kept = in_bytes(values.saturating_mul(drawing.width));
+    if let Some(bytes) = drawing.recomputed {
+        let kept = human(bytes);
         text.push_str(&format!("\n  training.recompute keeps {kept} of one image at a time instead\n"));
     }
     let places = 0..drawing.multipliers.len();
@@ -67,8 +68,6 @@ fn heads(level: &Level) -> String {
 /// Units that a network's numbers are shown in, one for each column.
 struct Units {
     all: Cost,
-    /// Bytes of a value of a feature map.
-    width: u64,
     flops: (&'static str, f64),
     kept: (&'static str, f64),
 }
@@ -81,8 +80,8 @@ impl Units {
             usual if usual < 1e13 => ("GFLOP", 1e9),
             _ => ("TFLOP", 1e12),
         };
-        let kept = unit(all.kept_values.saturating_mul(drawing.width));
-        Units { all, width: drawing.width, flops, kept }
+        let kept = unit(all.kept_bytes);
+        Units { all, flops, kept }
     }
 
     fn headings(&self) -> Vec<String> {
@@ -101,12 +100,11 @@ impl Units {
 
     fn costs(&self, cost: Cost) -> [String; 4] {
         let share = cost.forward_flops as f64 / (self.all.forward_flops as f64).max(1.0);
-        let bytes = cost.kept_values.saturating_mul(self.width) as f64;
         [
             thousands(cost.parameters),
             amount(cost.forward_flops as f64 / self.flops.1),
             percent(share),
-            amount(bytes / self.kept.1),
+            amount(cost.kept_bytes as f64 / self.kept.1),
         ]
     }
 
@@ -128,11 +126,9 @@ impl Units {
         let middle = if levels.iter().all(|level| level.name == "mid_block") { ", middle" } else { "" };
         let blocks: usize = levels.iter().map(|level| level.attentions).sum();
         let cost = levels.iter().map(|level| level.part(Part::Attention)).sum();
-        let sum = |of: &dyn Fn(&Level) -> u64| {
-            in_bytes(levels.iter().map(|level| of(level)).fold(0, u64::saturating_add))
-        };
-        let scores =
-            [sum(&Level::fused_score_bytes), sum(&|level| level.materialised_score_bytes(self.width))];
+        let sum =
+            |of: fn(&Level) -> u64| human(levels.iter().map(|level| of(level)).fold(0, u64::saturating_add));
+        let scores = [sum(|level| level.fused_score_bytes), sum(|level| level.materialised_score_bytes)];
         let sizes = [format!("{0}x{0}{middle}", first.resolution), blocks.to_string(), heads(first)];
         Some(sizes.into_iter().chain(self.costs(cost)).chain(scores).collect())
     }
@@ -162,11 +158,6 @@ fn unit(bytes: u64) -> (&'static str, f64) {
     let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
     let unit = units.into_iter().find(|(_, shift)| bytes >> shift > 0);
     unit.map_or(("bytes", 1.0), |(name, shift)| (name, (1_u64 << shift) as f64))
-}
-
-fn in_bytes(bytes: u64) -> String {
-    let (name, size) = unit(bytes);
-    format!("{} {name}", amount(bytes as f64 / size))
 }
 
 fn indented(text: &str) -> String {

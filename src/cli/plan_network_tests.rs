@@ -27,7 +27,7 @@ fn plan(text: &str, set: &[&str]) -> Plan {
 
 /// What is drawn below the only variant.
 fn drawn(set: &[&str]) -> String {
-    Networks::default().next(&plan("", set).variants[0])
+    Networks::of(Place::Host).next(&plan("", set).variants[0])
 }
 
 /// The cells of the row of a name, as far as there are any in it.
@@ -51,7 +51,7 @@ fn a_network_is_drawn_from_its_input_to_its_output_with_sums_below() {
 fn a_network_that_was_drawn_is_named() {
     let sweep = "[sweep.grid]\n\"model.dropout\" = [0.0, 0.1]\n\"model.num_res_blocks\" = [2, 1]\n";
     let plan = plan(sweep, &[]);
-    let mut networks = Networks::default();
+    let mut networks = Networks::of(Place::Host);
     let texts: Vec<String> = plan.variants.iter().map(|variant| networks.next(variant)).collect();
     let named = |place: usize| format!("  network          that of {}\n", plan.variants[place].name);
     assert_eq!(texts[2..], [named(0), named(1)]);
@@ -59,16 +59,28 @@ fn a_network_that_was_drawn_is_named() {
 }
 
 #[test]
-fn fewer_bits_keep_half_and_other_heads_are_another_network() {
-    let kept = |text: &str| row(text, "all").pop().unwrap().parse::<f64>().unwrap();
+fn fewer_bits_and_other_heads_change_what_is_kept() {
     let (whole, half) = (drawn(&[]), drawn(&["training.precision=\"bf16\""]));
-    assert!((kept(&whole) / kept(&half) - 2.0).abs() < 0.01, "{half}");
+    assert_ne!(row(&whole, "all").last(), row(&half, "all").last());
     // Two 32-bit matrices and one in 16 bits.
     assert_eq!(row(&whole, "16x16").last().unwrap(), &"7.50 MiB");
     assert_eq!(row(&half, "16x16").last().unwrap(), &"6.25 MiB");
     let narrow = drawn(&["model.attention_head_dim=32"]);
-    assert_eq!(row(&narrow, "16x16").last().unwrap(), &"15.0 MiB");
+    assert_eq!(row(&narrow, "16x16").last().unwrap(), &"15.00 MiB");
     assert_eq!(row(&narrow, "all"), row(&whole, "all"));
+}
+
+#[test]
+fn a_gpu_keeps_the_scores_and_says_so() {
+    let plan = plan("", &[]);
+    let on = |place| {
+        let mut networks = Networks::of(place);
+        (networks.next(&plan.variants[0]), networks.legend())
+    };
+    let (host, gpu) = (on(Place::Host), on(Place::Accelerator));
+    let kept = |text: &str| row(text, "16x16")[6].parse::<f64>().unwrap();
+    assert!((kept(&gpu.0) - kept(&host.0) - 7.5).abs() < 0.02, "{}", gpu.0);
+    assert!(gpu.1.contains("They are in what is kept here.") && !host.1.contains("in what is kept here"));
 }
 
 #[test]
@@ -88,18 +100,18 @@ fn attention_in_the_middle_alone_is_told_apart_and_none_at_all_leaves_no_table()
     assert_eq!(row(&middle, "8x8, middle")[1..3], ["1", "4 x 64"]);
     assert!(!middle.contains("16x16, "));
     let none = plan("", &["model.attention_resolutions=[]", "model.mid_attention=false"]);
-    let mut networks = Networks::default();
+    let mut networks = Networks::of(Place::Host);
     let text = networks.next(&none.variants[0]);
     assert!(!text.contains("scores") && !networks.legend().contains("scores"), "{text}");
     assert!(networks.legend().starts_with("forward, training: floating-point operations on one image"));
-    assert_eq!(Networks::default().legend(), "");
+    assert_eq!(Networks::of(Place::Host).legend(), "");
 }
 
 #[test]
 fn json_has_every_level_with_its_parts() {
     let plan = plan("", &[]);
     let variant = &plan.variants[0];
-    let document = serde_json::to_value(NetworkRow::of(variant)).unwrap();
+    let document = serde_json::to_value(NetworkRow::of(variant, Place::Host)).unwrap();
     let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(fields(&document), ["forward_flops_per_image", "network"]);
     let levels = document["network"].as_array().unwrap();
@@ -113,14 +125,14 @@ fn json_has_every_level_with_its_parts() {
             "fused_score_bytes",
             "head_dim",
             "heads",
-            "kept_values",
+            "kept_bytes",
             "materialised_score_bytes",
             "multiplier",
             "name",
             "parameters",
             "parts",
             "resolution",
-            "skip_values",
+            "skip_bytes",
             "train_flops"
         ]
     );

@@ -1,15 +1,17 @@
 //! A plan for people: one row a variant, only what differs in columns, everything else once below.
 //!
-//! In: a [`Plan`] and how far its runs are. Out: text without colour.
+//! In: a [`Plan`], how far its runs are, and what they hold. Out: text without colour.
 
 use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::Value;
 
+use super::plan_fit::Fit;
 use super::plan_left_out as left_out;
 use super::plan_network::Networks;
 use crate::guard::printable;
+use crate::memory::human;
 use crate::plan::{Plan, Progress, Variant, short_float, variant_state};
 use crate::rundir::State;
 
@@ -23,12 +25,13 @@ struct Column {
 }
 
 /// The table, the remarks and the totals.
-pub(crate) fn table(plan: &Plan, progress: &Progress) -> String {
+pub(crate) fn table(plan: &Plan, progress: &Progress, fit: &Fit<'_>) -> String {
     let several = plan.variants.len() > 1;
     let folds = |column: &Column| {
         column.foldable && several && column.cells.iter().all(|cell| *cell == column.cells[0])
     };
-    let (folded, shown): (Vec<Column>, Vec<Column>) = columns(plan, progress).into_iter().partition(folds);
+    let (folded, shown): (Vec<Column>, Vec<Column>) =
+        columns(plan, progress, fit).into_iter().partition(folds);
     let mut text = grid(&shown, plan.variants.len());
     if !folded.is_empty() {
         let facts: Vec<String> =
@@ -71,11 +74,11 @@ fn stacked(column: &Column) -> String {
 }
 
 /// Every variant in full, with its network.
-pub(crate) fn verbose(plan: &Plan, progress: &Progress) -> String {
+pub(crate) fn verbose(plan: &Plan, progress: &Progress, fit: &Fit<'_>) -> String {
     let experiment = plan.experiment_dir();
-    let mut networks = Networks::default();
+    let mut networks = Networks::of(fit.place());
     let mut text = String::new();
-    for (variant, states) in plan.variants.iter().zip(&progress.states) {
+    for (place, (variant, states)) in plan.variants.iter().zip(&progress.states).enumerate() {
         let _ = writeln!(text, "{}", printable(&variant.name));
         let mut line = |what: &str, value: String| {
             let _ = writeln!(text, "  {what:<16} {}", printable(&value));
@@ -89,6 +92,7 @@ pub(crate) fn verbose(plan: &Plan, progress: &Progress) -> String {
         }
         line("parameters", thousands(variant.parameters));
         line("training", format!("{} GFLOP/image", gflop(variant)));
+        fit.lines(place).into_iter().for_each(|(what, value)| line(what, value));
         line(
             "alpha_bar",
             format!("{:.4e} to {}", variant.schedule.alpha_bar_first, alpha_bar_last(variant, 4)),
@@ -108,7 +112,7 @@ pub(crate) fn verbose(plan: &Plan, progress: &Progress) -> String {
     text
 }
 
-fn columns(plan: &Plan, progress: &Progress) -> Vec<Column> {
+fn columns(plan: &Plan, progress: &Progress, fit: &Fit<'_>) -> Vec<Column> {
     let of = |heading: &str, numeric: bool, foldable: bool, cell: &dyn Fn(&Variant) -> String| Column {
         heading: heading.to_owned(),
         cells: plan.variants.iter().map(cell).collect(),
@@ -127,6 +131,8 @@ fn columns(plan: &Plan, progress: &Progress) -> Vec<Column> {
     }
     columns.push(of("parameters", true, false, &|variant| thousands(variant.parameters)));
     columns.push(of("GFLOP\n/image", true, false, &gflop));
+    let peaks = (0..plan.variants.len()).map(|place| human(fit.peak(place))).collect();
+    columns.push(Column { heading: "memory".into(), cells: peaks, numeric: true, foldable: true });
     columns.push(of("ᾱ_T", true, true, &|variant| alpha_bar_last(variant, 1)));
     columns.push(of("log-SNR", true, true, &log_snr));
     columns.push(of("seeds", false, true, &|variant| listed(&variant.seeds)));

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::cli::plan_network::Networks;
+use crate::config::{Device, Runtime};
 use crate::plan::fixture::{Written, written};
 use crate::rundir::Status;
 
@@ -35,7 +36,13 @@ fn plan(experiment: &Written) -> (Plan, Progress) {
 
 fn table(experiment: &Written) -> String {
     let (plan, progress) = plan(experiment);
-    redacted(&plan, plan_table::table(&plan, &progress))
+    redacted(&plan, plan_table::table(&plan, &progress, &on_a_cpu(&plan)))
+}
+
+/// What a plan needs on a CPU with 16 GB.
+fn on_a_cpu(plan: &Plan) -> Fit<'_> {
+    let runtime = Runtime { device: Device::Cpu, ..plan.variants[0].config.runtime.clone() };
+    Fit::of(plan, TrainingDevice::of_size(&runtime, plan.runs().count(), 16_000_000_000))
 }
 
 /// The text without what differs from machine to machine or with a new key.
@@ -62,7 +69,7 @@ fn the_table_shows_what_varies_and_folds_what_does_not() {
     set_state(&plan, 2, State::Failed);
     set_state(&plan, 3, State::Running);
     let text = table(&experiment);
-    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
     insta::assert_snapshot!(text, @r"
               channel_     attention_   noise_                 GFLOP
     id        multipliers  resolutions  schedule  parameters  /image     ᾱ_T     log-SNR  state
@@ -101,7 +108,7 @@ fn a_chain_that_ends_in_noise_alone_is_shown_with_its_infinite_log_snr() {
     let (plan, progress) = plan(&experiment);
     let row = table(&experiment).lines().nth(2).unwrap().to_owned();
     assert!(row.contains("  0.0  9.2…-inf  "), "{row}");
-    let full = plan_table::verbose(&plan, &progress);
+    let full = plan_table::verbose(&plan, &progress, &on_a_cpu(&plan));
     assert!(full.contains("9.9990e-1 to 0.0\n") && full.contains("9.2…-inf\n"), "{full}");
     assert!(!full.contains("note"), "its last step alone is left out of the held-out metrics: {full}");
 }
@@ -139,8 +146,9 @@ fn merged_points_and_notes_are_told_below_the_table() {
 fn verbose_lists_every_variant_with_its_folder_and_states() {
     let experiment = written("[sweep.grid]\n\"model.dropout\" = [0.0, 0.1]\n");
     let (plan, progress) = plan(&experiment);
-    let text = plan_table::verbose(&plan, &progress);
-    let mut networks = Networks::default();
+    let fit = on_a_cpu(&plan);
+    let text = plan_table::verbose(&plan, &progress, &fit);
+    let mut networks = Networks::of(fit.place());
     let text = text.replace(&networks.next(&plan.variants[0]), "\n  (its network)\n");
     let text = redacted(&plan, text.replace(&networks.legend(), "(what the columns mean)\n\n"));
     insta::assert_snapshot!(text, @r"
@@ -175,7 +183,7 @@ fn verbose_lists_every_variant_with_its_folder_and_states() {
 fn json_has_exactly_the_promised_fields() {
     let experiment = written(SWEEP);
     let (plan, progress) = plan(&experiment);
-    let text = json(&plan, &progress, false).unwrap();
+    let text = json(&plan, &progress, &on_a_cpu(&plan), false).unwrap();
     let document: Value = serde_json::from_str(&text).unwrap();
     let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(fields(&document), ["excluded", "experiment", "invalid", "variants"]);
@@ -186,18 +194,24 @@ fn json_has_exactly_the_promised_fields() {
         fields(first),
         [
             "dir",
+            "fits",
             "id",
             "name",
             "overrides",
             "parameters",
             "seeds",
             "state",
+            "step_memory",
             "train_flops_per_image",
             "train_memory_bytes"
         ]
     );
     assert_eq!(first["state"], "planned");
-    assert_eq!(first["train_memory_bytes"], Value::Null);
+    let step = first["step_memory"].as_object().unwrap();
+    let parts: u64 = step.values().map(|bytes| bytes.as_u64().unwrap()).sum();
+    assert_eq!(step.len(), 8);
+    assert!(first["train_memory_bytes"].as_u64().unwrap() >= parts);
+    assert_eq!(first["fits"], true);
     assert_eq!(first["overrides"]["model.attention_resolutions"], serde_json::json!([]));
     assert_eq!(first["dir"], plan.directory.join(&plan.variants[0].name).display().to_string());
     let order =
@@ -209,7 +223,8 @@ fn json_has_exactly_the_promised_fields() {
 #[test]
 fn json_has_the_networks_where_they_are_asked_for() {
     let (plan, progress) = plan(&written(SWEEP));
-    let document: Value = serde_json::from_str(&json(&plan, &progress, true).unwrap()).unwrap();
+    let document: Value =
+        serde_json::from_str(&json(&plan, &progress, &on_a_cpu(&plan), true).unwrap()).unwrap();
     for (variant, row) in plan.variants.iter().zip(document["variants"].as_array().unwrap()) {
         let levels = row["network"].as_array().unwrap();
         assert_eq!(levels.len(), 2 * variant.config.model.channel_multipliers.len() + 4);
@@ -272,7 +287,7 @@ fn named_excluded_and_invalid_points_are_told() {
 #[test]
 fn verbose_lists_every_point_that_is_left_out() {
     let (plan, progress) = plan(&written(EVERY_FORM));
-    let text = redacted(&plan, plan_table::verbose(&plan, &progress));
+    let text = redacted(&plan, plan_table::verbose(&plan, &progress, &on_a_cpu(&plan)));
     let (variants, rest) = text.split_once("\nplanned once: ").unwrap();
     assert!(variants.contains("\nno-attention-xxxxxxxx\n  variant          no-attention\n"), "{variants}");
     insta::assert_snapshot!(rest, @r"
@@ -294,7 +309,8 @@ fn verbose_lists_every_point_that_is_left_out() {
 #[test]
 fn json_lists_excluded_and_invalid_points_with_reasons() {
     let (plan, progress) = plan(&written(EVERY_FORM));
-    let document: Value = serde_json::from_str(&json(&plan, &progress, false).unwrap()).unwrap();
+    let document: Value =
+        serde_json::from_str(&json(&plan, &progress, &on_a_cpu(&plan), false).unwrap()).unwrap();
     assert_eq!(
         document["excluded"][0],
         serde_json::json!({

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use super::experiment_args::ExperimentArgs;
 use super::failure::{ExitCode, Failure};
 use super::output::{note, warn};
+use super::plan_fit::Fit;
 use super::plan_left_out;
 use crate::config::Experiment;
 use crate::guard::printable;
@@ -63,7 +64,8 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let directory = plan.experiment_dir();
     refuse_newer(&directory, &entries)?;
     require_exact(&entries, &args.options)?;
-    for warning in &plan.warnings {
+    let too_large = Fit::here(&plan, &experiment.base().runtime).warnings();
+    for warning in plan.warnings.iter().chain(&too_large) {
         warn(warning);
     }
     if !args.options.quiet {

@@ -22,6 +22,7 @@ pub use local::Local;
 pub use progress::Progress;
 pub use signals::{end_at_once_until_launched, signals_to_stop};
 pub use slots::Slots;
+pub(crate) use slots::on_accelerator;
 pub use standing::{Standing, standing};
 
 /// One directory to run, and what progress needs to know about it.

@@ -80,7 +80,7 @@ impl Slots {
 }
 
 /// Whether workers share one GPU and its memory.
-fn on_accelerator(device: Device) -> bool {
+pub(crate) fn on_accelerator(device: Device) -> bool {
     match device {
         Device::Cpu => false,
         Device::Cuda(_) | Device::Mps => true,

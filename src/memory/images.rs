@@ -22,9 +22,9 @@ mod tests {
     #[test]
     fn what_is_free_decides_and_where_nobody_tells_a_fixed_number_does() {
         let config = defaults();
-        let each = sizing::bytes_per_image(&config);
-        let room = |free| Some(Room { free, total: 1 << 40, bound: Bound::Machine });
-        assert_eq!(images_at_a_time(&config, room(Some(6 * each))), 3);
-        assert_eq!(images_at_a_time(&config, room(None)), images_at_a_time(&config, None));
+        let with =
+            |free| images_at_a_time(&config, Some(Room { free, total: 1 << 40, bound: Bound::Machine }));
+        assert_eq!((with(Some(1)), with(Some(1 << 40))), (1, 64));
+        assert_eq!(with(None), images_at_a_time(&config, None));
     }
 }

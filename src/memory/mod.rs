@@ -2,8 +2,8 @@
 //!
 //! In: an error's text or a kill, and the run's configuration. Out: what was asked for, what there is, the least
 //! the run needs, and what to change. `pattern` knows the texts, `room` asks the machine, `cgroup` the control
-//! group, `need` counts; `images` says how many images fit at a time, `worker` how many workers; what a run holds is counted in
-//! `sizing`.
+//! group, `need` counts; `images` says how many images fit at a time, `worker` how many workers. What a run holds at
+//! most is estimated in `sizing`.
 
 mod cgroup;
 mod images;

@@ -48,7 +48,8 @@ impl Room {
         Some(Room { free: None, ..tightest })
     }
 
-    pub(super) fn sentence(&self) -> String {
+    /// What there is: "this machine has 24.00 GiB".
+    pub(crate) fn sentence(&self) -> String {
         let total = human(self.total);
         match (self.free, self.bound) {
             (Some(free), Bound::Machine) => format!("{} of this machine's {total} are free", human(free)),

@@ -40,7 +40,7 @@ pub(crate) use attention::{attention, self_attention};
 pub(crate) use conv::{conv2d, linear};
 pub use device::{DeviceError, DeviceName};
 pub(crate) use device::{Tf32, in_own_format, libtorch_version, open, set_deterministic, set_threads};
-pub(crate) use device_memory::peak_device_bytes;
+pub(crate) use device_memory::{device_bytes, peak_device_bytes};
 pub(crate) use extractor::Extractor;
 pub use extractor::{ExtractorError, PixelRange};
 pub use linalg::LinalgError;

@@ -26,6 +26,16 @@ pub(super) enum Form {
     },
 }
 
+impl Form {
+    /// Bytes of a number in the network.
+    pub(super) fn width(self) -> u64 {
+        match self {
+            Form::Own => FLOAT,
+            Form::Plain { width, .. } => width,
+        }
+    }
+}
+
 /// Values of one image that are alive when the backward pass begins, `recompute` as in `training.recompute`.
 pub fn kept_values_per_image(model: &Model, data: &Data, recompute: bool) -> u64 {
     (kept_bytes(model, &layers(model, data), recompute, Form::Own) / FLOAT).saturating_add(given(data))
@@ -38,6 +48,12 @@ pub(super) fn kept_bytes(model: &Model, layers: &[Layer], recompute: bool, form:
         true => count.handed().saturating_add(count.widest_level()),
         false => count.all(),
     }
+}
+
+/// The same layer by layer, without recomputation.
+pub(super) fn kept_bytes_by_layer(model: &Model, layers: &[Layer], form: Form) -> Vec<u64> {
+    let count = Count { model, form, layers };
+    (0..layers.len()).map(|index| count.bytes(index)).collect()
 }
 
 /// The image, its noise, their mixture and what is to be predicted: values of one image, always in 32 bits.
@@ -57,12 +73,13 @@ pub(super) fn is_skip(name: &str) -> bool {
 pub(super) fn score_bytes(layer: &Layer, model: &Model, width: u64) -> u64 {
     let heads = (layer.outputs / model.head_dim(layer.outputs).max(1)) as u64;
     let pairs = heads.saturating_mul(square(layer.positions));
-    bytes_of_scores(pairs, width)
+    pairs.saturating_mul(2 * FLOAT + width)
 }
 
-/// The same of a number of scores.
-pub(super) fn bytes_of_scores(scores: u64, width: u64) -> u64 {
-    scores.saturating_mul(2 * FLOAT + width)
+/// Bytes that the fused kernel of a CPU keeps in their place: the logarithm of each row's sum.
+pub(super) fn score_row_bytes(layer: &Layer, model: &Model) -> u64 {
+    let heads = (layer.outputs / model.head_dim(layer.outputs).max(1)) as u64;
+    heads.saturating_mul(layer.positions as u64).saturating_mul(FLOAT)
 }
 
 struct Count<'a> {
@@ -76,7 +93,8 @@ impl Count<'_> {
         (0..self.layers.len()).map(|index| self.bytes(index)).fold(0, u64::saturating_add)
     }
 
-    /// What levels hand to each other: everything the way up reads, and the output of each level there.
+    /// What levels hand to each other: everything the way up reads, whose gradients wait for the way down too, and the
+    /// output of each level there.
     fn handed(&self) -> u64 {
         let mut last: BTreeMap<&str, &Layer> = BTreeMap::new();
         for layer in self.layers {
@@ -84,8 +102,8 @@ impl Count<'_> {
         }
         let ends = last.into_values().filter(|layer| !layer.name.starts_with("down_blocks."));
         let skips = self.layers.iter().filter(|layer| is_skip(&layer.name));
-        let values = ends.chain(skips).map(kept).fold(0, u64::saturating_add);
-        values.saturating_mul(self.width())
+        let values = ends.chain(skips.clone()).chain(skips).map(kept).fold(0, u64::saturating_add);
+        values.saturating_mul(self.form.width())
     }
 
     /// All that is kept of the level that keeps most.
@@ -101,7 +119,7 @@ impl Count<'_> {
     /// What is kept because of one layer.
     fn bytes(&self, index: usize) -> u64 {
         let layer = &self.layers[index];
-        let values = kept_with_mask(layer, self.model);
+        let values = kept(layer).saturating_add(self.masked(layer));
         match self.form {
             Form::Own => values.saturating_mul(FLOAT),
             Form::Plain { width, scores } => {
@@ -110,6 +128,11 @@ impl Count<'_> {
                 values.saturating_add(if of_scores { score_bytes(layer, self.model, width) } else { 0 })
             }
         }
+    }
+
+    /// Which values dropout keeps.
+    fn masked(&self, layer: &Layer) -> u64 {
+        if self.model.dropout > 0.0 && layer.name.ends_with(".norm2") { kept(layer) } else { 0 }
     }
 
     /// What libtorch's forms keep beside the outputs of layers.
@@ -130,13 +153,6 @@ impl Count<'_> {
         let skip = if joined { layer.inputs.saturating_sub(self.layers[index - 1].outputs) } else { 0 };
         kept(layer).saturating_add((skip as u64).saturating_mul(layer.positions as u64))
     }
-
-    fn width(&self) -> u64 {
-        match self.form {
-            Form::Own => FLOAT,
-            Form::Plain { width, .. } => width,
-        }
-    }
 }
 
 /// The first two words of a name: `down_blocks.0` of `down_blocks.0.resnets.1.conv2`.
@@ -144,18 +160,12 @@ fn level(name: &str) -> &str {
     name.match_indices('.').nth(1).map_or(name, |(end, _)| &name[..end])
 }
 
-/// Values that wait for the backward pass because of a layer, in our own form, without what dropout keeps.
+/// Values that wait for the backward pass because of a layer, in our own form.
 pub(super) fn kept(layer: &Layer) -> u64 {
     if layer.name.ends_with(".conv_shortcut") {
         return 0;
     }
     (layer.outputs as u64).saturating_mul(layer.positions as u64)
-}
-
-/// The same with the mask of its dropout, which says what was dropped.
-pub(super) fn kept_with_mask(layer: &Layer, model: &Model) -> u64 {
-    let masked = model.dropout > 0.0 && layer.name.ends_with(".norm2");
-    kept(layer).saturating_mul(if masked { 2 } else { 1 })
 }
 
 fn input(layer: &Layer) -> u64 {

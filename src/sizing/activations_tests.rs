@@ -39,9 +39,9 @@ fn every_input_of_an_operation_is_kept_once() {
 #[test]
 fn recomputation_keeps_what_levels_hand_over_and_one_level() {
     let data = data(8, 3);
-    // conv_in, a block, the down-sampler, a block; the middle; the up-sampled; the last level; the prediction and
-    // what it is made of; the time embedding.
-    let handed = (8 + 8) * 64 + (8 + 16) * 16 + 16 * 16 + 16 * 64 + 8 * 64 + 8 * 64 + 3 * 64 + 2 * 32;
+    // conv_in, a block, the down-sampler, a block, each with its gradient; the middle; the up-sampled; the last level;
+    // the prediction and what it is made of; the time embedding.
+    let handed = 2 * ((8 + 8) * 64 + (8 + 16) * 16) + 16 * 16 + 16 * 64 + 8 * 64 + 8 * 64 + 3 * 64 + 2 * 32;
     let widest = block(32, 16, 16) + block(24, 16, 16) + 2 * attention(16, 16) + 16 * 64;
     assert_eq!(kept_values_per_image(&small(), &data, true), 4 * 3 * 64 + handed + widest);
 }

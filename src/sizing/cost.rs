@@ -8,10 +8,8 @@ use std::ops::{Add, AddAssign};
 
 use serde::Serialize;
 
-use super::activations::kept_with_mask;
 use super::count::{layer_forward_flops, layer_parameters, layer_train_flops};
 use super::layers::{Kind, Layer};
-use crate::config::Model;
 
 /// What a layer is there for. Every layer belongs to one part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,19 +61,18 @@ pub struct Cost {
     pub forward_flops: u64,
     /// Floating-point operations of a forward and backward pass over one image.
     pub train_flops: u64,
-    /// Values of one image that a forward pass leaves for the backward pass: without recomputation, and as the kernels of
-    /// a CPU do in 32 bits. Libtorch's own, on a GPU and in 16 bits, leave more.
-    pub kept_values: u64,
+    /// Bytes of one image that a forward pass leaves for the backward pass, without recomputation.
+    pub kept_bytes: u64,
 }
 
 impl Cost {
-    /// The cost of one layer of a network.
-    pub(super) fn of(layer: &Layer, model: &Model) -> Cost {
+    /// The cost of one layer that leaves so many bytes.
+    pub(super) fn of(layer: &Layer, kept_bytes: u64) -> Cost {
         Cost {
             parameters: layer_parameters(layer),
             forward_flops: layer_forward_flops(layer),
             train_flops: layer_train_flops(layer),
-            kept_values: kept_with_mask(layer, model),
+            kept_bytes,
         }
     }
 }
@@ -88,7 +85,7 @@ impl Add for Cost {
             parameters: self.parameters.saturating_add(other.parameters),
             forward_flops: self.forward_flops.saturating_add(other.forward_flops),
             train_flops: self.train_flops.saturating_add(other.train_flops),
-            kept_values: self.kept_values.saturating_add(other.kept_values),
+            kept_bytes: self.kept_bytes.saturating_add(other.kept_bytes),
         }
     }
 }
@@ -134,11 +131,11 @@ mod tests {
 
     #[test]
     fn costs_add_up_field_by_field_and_saturate() {
-        let one = Cost { parameters: 1, forward_flops: 2, train_flops: 3, kept_values: 4 };
+        let one = Cost { parameters: 1, forward_flops: 2, train_flops: 3, kept_bytes: 4 };
         let most = Cost { parameters: u64::MAX, ..one };
         let mut sum: Cost = [one, one].into_iter().sum();
-        assert_eq!(sum, Cost { parameters: 2, forward_flops: 4, train_flops: 6, kept_values: 8 });
+        assert_eq!(sum, Cost { parameters: 2, forward_flops: 4, train_flops: 6, kept_bytes: 8 });
         sum += most;
-        assert_eq!(sum, Cost { parameters: u64::MAX, forward_flops: 6, train_flops: 9, kept_values: 12 });
+        assert_eq!(sum, Cost { parameters: u64::MAX, forward_flops: 6, train_flops: 9, kept_bytes: 12 });
     }
 }

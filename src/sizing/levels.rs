@@ -1,15 +1,16 @@
 //! The network as a person draws it: what goes in, the levels on the way down, the middle, the levels on the way up,
 //! what comes out; each with its size and its cost by part.
 //!
-//! In: `model`, and from `data` the image's size and channels. Out: one [`Level`] for each; every layer is in one of
-//! them, so that they add up to the network.
+//! In: a configuration, and where it trains. Out: one [`Level`] for each; every layer is in one of them, so that they add
+//! up to the network.
 
 use serde::Serialize;
 
-use super::activations::{FLOAT, bytes_of_scores, is_skip};
+use super::activations::{Form, is_skip, kept, kept_bytes_by_layer, score_bytes, score_row_bytes};
 use super::cost::{Cost, Part};
 use super::layers::{Kind, Layer, layers};
-use crate::config::{Data, Model};
+use super::memory::{Place, form};
+use crate::config::{Config, Model};
 
 /// A stretch of the network at one resolution.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -30,8 +31,13 @@ pub struct Level {
     pub attentions: usize,
     /// Heads of each attention block; none without attention.
     pub heads: Option<usize>,
-    /// Values of one image that wait here for the way up: its part of the skip connections. They are in what is kept.
-    pub skip_values: u64,
+    /// Bytes of one image that wait here for the way up: its part of the skip connections. They are in what is kept.
+    pub skip_bytes: u64,
+    /// Bytes that attention keeps of one image's scores with the fused kernel of a CPU: a number a row.
+    pub fused_score_bytes: u64,
+    /// Bytes that it keeps of them where they are materialised, as on a GPU, where they are in what is kept: three
+    /// matrices a head, the shifted scores and their exponentials in 32 bits, their shares in the network's format.
+    pub materialised_score_bytes: u64,
     /// What each part of it costs, in the order of [`Part::ALL`].
     #[serde(skip)]
     pub parts: [Cost; Part::ALL.len()],
@@ -50,34 +56,11 @@ impl Level {
 
     /// Channels of one attention head; none without attention.
     pub fn head_dim(&self) -> Option<usize> {
-        self.heads.map(|heads| self.channels / heads)
+        self.heads.map(|heads| self.channels / heads.max(1))
     }
 
-    /// Attention scores of one image, each once: for each block and head a matrix of positions by positions.
-    pub fn score_values(&self) -> u64 {
-        let positions = (self.resolution as u64).saturating_mul(self.resolution as u64);
-        self.score_rows().saturating_mul(positions)
-    }
-
-    /// Rows of those matrices, one for each block, head and position.
-    pub fn score_rows(&self) -> u64 {
-        let matrices = (self.attentions as u64).saturating_mul(self.heads.unwrap_or(0) as u64);
-        let positions = (self.resolution as u64).saturating_mul(self.resolution as u64);
-        matrices.saturating_mul(positions)
-    }
-
-    /// Bytes that the fused kernel of the CPU keeps in place of one image's scores: the logarithm of each row's sum.
-    pub fn fused_score_bytes(&self) -> u64 {
-        self.score_rows().saturating_mul(FLOAT)
-    }
-
-    /// Bytes that attention keeps of one image's scores where it is materialised, as where a GPU trains: three matrices
-    /// a block and head, two of them in 32 bits, `width` being the bytes of a value of a feature map.
-    pub fn materialised_score_bytes(&self, width: u64) -> u64 {
-        bytes_of_scores(self.score_values(), width)
-    }
-
-    fn new(name: &str, model: &Model, data: &Data) -> Level {
+    fn new(name: &str, config: &Config) -> Level {
+        let Config { model, data, .. } = config;
         let channels = model.channels();
         let resolutions = model.resolutions(data.image_size);
         let lowest = channels.len() - 1;
@@ -100,38 +83,45 @@ impl Level {
             blocks: 0,
             attentions: 0,
             heads: None,
-            skip_values: 0,
+            skip_bytes: 0,
+            fused_score_bytes: 0,
+            materialised_score_bytes: 0,
             parts: Default::default(),
         }
     }
 
-    fn add(&mut self, layer: &Layer, model: &Model) {
+    fn add(&mut self, layer: &Layer, kept_bytes: u64, model: &Model, width: u64) {
         self.blocks += usize::from(layer.name.ends_with(".conv1"));
         if layer.kind == Kind::Attention {
             self.attentions += 1;
             self.heads = Some(self.channels / model.head_dim(self.channels).max(1));
+            let [rows, all] = [score_row_bytes(layer, model), score_bytes(layer, model, width)];
+            self.fused_score_bytes = self.fused_score_bytes.saturating_add(rows);
+            self.materialised_score_bytes = self.materialised_score_bytes.saturating_add(all);
         }
         if is_skip(&layer.name) {
-            let values = (layer.outputs as u64).saturating_mul(layer.positions as u64);
-            self.skip_values = self.skip_values.saturating_add(values);
+            self.skip_bytes = self.skip_bytes.saturating_add(kept(layer).saturating_mul(width));
         }
-        self.parts[Part::of(layer) as usize] += Cost::of(layer, model);
+        self.parts[Part::of(layer) as usize] += Cost::of(layer, kept_bytes);
     }
 }
 
-/// The network from its input to its output.
+/// The network from its input to its output, with what its training keeps in memory of that kind.
 ///
 /// What holds for [`layers`] holds here: `model.channel_multipliers` must not be empty, and the lowest level must have at
 /// least one pixel.
-pub fn levels(model: &Model, data: &Data) -> Vec<Level> {
+pub fn levels(config: &Config, place: Place) -> Vec<Level> {
+    let model = &config.model;
+    let (layers, form) = (layers(model, &config.data), form(&config.training, place));
+    let kept = kept_bytes_by_layer(model, &layers, form);
     let mut found: Vec<Level> = Vec::with_capacity(2 * model.channel_multipliers.len() + 4);
-    for layer in layers(model, data) {
+    for (layer, kept) in layers.iter().zip(kept) {
         let name = stretch(&layer.name);
         if found.last().is_none_or(|last| last.name != name) {
-            found.push(Level::new(name, model, data));
+            found.push(Level::new(name, config));
         }
         if let Some(level) = found.last_mut() {
-            level.add(&layer, model);
+            level.add(layer, kept, model, form.width());
         }
     }
     found

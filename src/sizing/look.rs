@@ -26,7 +26,7 @@ fn at_a_time(each: u64, free: Option<u64>) -> usize {
 }
 
 /// Bytes that a forward pass holds for each image, in 32 bits whatever `training.precision` says.
-pub(crate) fn bytes_per_image(config: &Config) -> u64 {
+fn bytes_per_image(config: &Config) -> u64 {
     of_an_image(&layers(&config.model, &config.data))
 }
 

@@ -1,8 +1,6 @@
 use super::*;
 use crate::config::{Precision, defaults};
 
-const MIB: f64 = 1_048_576.0;
-
 /// 64, 128 and 256 channels at 32x32 with attention at 16 and 8: 16,056,451 parameters.
 fn network(batch_size: usize) -> Config {
     let mut config = defaults();
@@ -18,16 +16,6 @@ fn with(batch_size: usize, change: impl Fn(&mut Config)) -> Config {
     let mut config = network(batch_size);
     change(&mut config);
     config
-}
-
-#[test]
-fn the_estimate_is_near_the_peaks_that_were_measured() {
-    // `ablate bench --step-only --threads 1`, mebibytes.
-    for (batch_size, accumulation, measured) in [(16, 1, 785.0), (48, 1, 1552.0), (48, 4, 788.0)] {
-        let config = with(batch_size, |config| config.training.gradient_accumulation = accumulation);
-        let ratio = step_memory(&config, Place::Host).total() as f64 / (measured * MIB);
-        assert!((0.92..1.08).contains(&ratio), "batch {batch_size} in {accumulation}: {ratio}");
-    }
 }
 
 #[test]
@@ -84,7 +72,12 @@ fn a_look_may_hold_more_than_a_step_with_few_images() {
 #[test]
 fn the_least_accumulation_that_fits_divides_the_batch() {
     let place = Place::Host;
-    let parts = |count| with(48, move |config| config.training.gradient_accumulation = count);
+    let parts = |count| {
+        with(48, move |config| {
+            config.training.gradient_accumulation = count;
+            (config.evaluation.every, config.sampling.every) = (0, 0);
+        })
+    };
     let fits = |config: &Config, room| accumulation_that_fits(config, place, room);
     let whole = parts(1);
     assert_eq!(fits(&whole, peak_bytes(&whole, place)), Some(1));

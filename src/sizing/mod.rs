@@ -22,5 +22,5 @@ pub use count::{forward_flops_per_image, parameters, train_flops_per_image};
 pub(crate) use count::{parameters_of, train_flops_of};
 pub use layers::{Kind, Layer, Tensor, layers};
 pub use levels::{Level, levels};
-pub(crate) use look::{bytes_per_image, images_in};
+pub(crate) use look::images_in;
 pub use memory::{Place, StepMemory, accumulation_that_fits, peak_bytes, step_memory};

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::*;
-use crate::config::{Data, Model, defaults};
+use crate::config::{Config, defaults};
 
 const COUNTED: &str = include_str!("../../tests/data/diffusers/flops.json");
 /// How far operations may be from PyTorch's.
@@ -32,7 +32,7 @@ struct Counted {
 
 impl Network {
     /// Its settings over the defaults, of which they leave out what decides no count.
-    fn settings(&self) -> (Model, Data) {
+    fn config(&self) -> Config {
         let laid = |base: Value, over: &Map<String, Value>| {
             let Value::Object(mut base) = base else { panic!("a section is a table") };
             base.remove("attention_head_dim");
@@ -40,9 +40,13 @@ impl Network {
             Value::Object(base)
         };
         let defaults = defaults();
-        let model = laid(serde_json::to_value(defaults.model).unwrap(), &self.model);
-        let data = laid(serde_json::to_value(defaults.data).unwrap(), &self.data);
-        (serde_json::from_value(model).unwrap(), serde_json::from_value(data).unwrap())
+        let model = laid(serde_json::to_value(&defaults.model).unwrap(), &self.model);
+        let data = laid(serde_json::to_value(&defaults.data).unwrap(), &self.data);
+        Config {
+            model: serde_json::from_value(model).unwrap(),
+            data: serde_json::from_value(data).unwrap(),
+            ..defaults
+        }
     }
 }
 
@@ -60,7 +64,7 @@ fn parameters_and_operations_of_ten_networks_are_those_that_pytorch_counts() {
     let networks = networks();
     assert!(networks.len() >= 10);
     for network in networks {
-        let (model, data) = network.settings();
+        let Config { model, data, .. } = network.config();
         assert_eq!(parameters(&model, &data), network.parameters, "{}", network.name);
         let forward = ratio(forward_flops_per_image(&model, &data), network.forward_flops);
         let training = ratio(train_flops_per_image(&model, &data), network.train_flops);
@@ -79,8 +83,7 @@ fn parameters_and_operations_of_ten_networks_are_those_that_pytorch_counts() {
 #[test]
 fn each_level_and_each_part_costs_what_pytorch_counts_there() {
     for network in networks() {
-        let (model, data) = network.settings();
-        let levels = levels(&model, &data);
+        let levels = levels(&network.config(), Place::Host);
         assert_eq!(levels.len(), network.levels.len(), "{}", network.name);
         let by_level =
             levels.iter().map(|level| (level.name.as_str(), level.cost(), network.levels.get(&level.name)));

@@ -53,6 +53,7 @@ mod memory;
 mod orphans;
 #[cfg(feature = "torch")]
 mod ownership;
+mod plan_memory;
 #[cfg(feature = "torch")]
 mod precision;
 #[cfg(feature = "torch")]

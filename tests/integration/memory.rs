@@ -40,6 +40,8 @@ fn a_run_that_is_refused_memory_fails_with_numbers_and_the_others_go_on() {
     let ran = run_limited(&place, &arguments).exits(1);
     assert!(ran.stdout.starts_with("2 runs: 1 done, 1 failed\n"), "{}{}", ran.stdout, ran.stderr);
     by_state(&place, "done").assert_equals(&reference().bytes, "beside one without memory");
+    let warned = " in training, and ulimit -v allows 4.00 GiB; training.gradient_accumulation = ";
+    assert_eq!(ran.stderr.matches(warned).count(), 1, "before anything starts: {}", ran.stderr);
 
     let failed = by_state(&place, "failed");
     let error = error_of(&failed);
