@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::activations::{Form, is_skip, kept, kept_bytes_by_layer, score_bytes, score_row_bytes};
+use super::activations::{is_skip, kept, kept_bytes_by_layer, score_bytes, score_row_bytes};
 use super::cost::{Cost, Part};
 use super::layers::{Kind, Layer, layers};
 use super::memory::{Place, form};
