@@ -138,6 +138,7 @@ impl Units {
 fn amount(value: f64) -> String {
     let digits = match value {
         0.0 => return "0".into(),
+        tiny if tiny < 0.005 => return "<0.01".into(),
         small if small < 9.995 => 2,
         medium if medium < 99.95 => 1,
         _ => 0,
@@ -148,6 +149,7 @@ fn amount(value: f64) -> String {
 fn percent(share: f64) -> String {
     match share * 100.0 {
         0.0 => "0 %".into(),
+        tiny if tiny < 0.05 => "<0.1 %".into(),
         small if small < 0.95 => format!("{small:.1} %"),
         usual => format!("{usual:.0} %"),
     }

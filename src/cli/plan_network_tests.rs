@@ -44,17 +44,48 @@ fn row<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
 fn a_network_is_drawn_from_its_input_to_its_output_with_sums_below() {
     let text = drawn(&[]);
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r"
+
+                                                                    forward          training   kept
+                      pixels  channels  blocks   heads  parameters    GFLOP   share     GFLOP    MiB
+      conv_in          32x32        64                       1,792    <0.01   0.1 %      0.01   0.25
+      time_embedding               256                      82,432    <0.01  <0.1 %     <0.01  <0.01
+      down_blocks.0    32x32        64       2             218,048     0.32     7 %      0.96   2.06
+      down_blocks.1    16x16       128       2  2 x 64     871,808     0.42     9 %      1.26   2.47
+      down_blocks.2      8x8       256       2  4 x 64   2,759,168     0.34     7 %      1.03   1.22
+      mid_block          8x8       256       2  4 x 64   2,757,632     0.34     7 %      1.02   0.88
+      up_blocks.0        8x8       256       3  4 x 64   6,959,104     1.10    24 %      3.31   2.28
+      up_blocks.1      16x16       128       3  2 x 64   1,956,096     1.28    28 %      3.83   4.69
+      up_blocks.2      32x32        64       3             448,512     0.81    18 %      2.44   4.00
+      conv_out         32x32         3                       1,859    <0.01   0.1 %      0.01   0.26
+
+      level 0, x1                                          666,560     1.13    25 %      3.40   6.06
+      level 1, x2                                        2,827,904     1.70    37 %      5.09   7.16
+      level 2, x4                                       12,475,904     1.79    39 %      5.36   4.38
+
+      convolution                                       13,339,715     4.06    88 %      12.2   5.73
+      attention                                          1,913,600     0.56    12 %      1.69   6.00
+      embedding                                            789,696    <0.01  <0.1 %     <0.01   0.01
+      norm                                                  13,440        0     0 %         0   6.38
+
+      all                                               16,056,451     4.63   100 %      13.9   18.1
+
+                                             forward         kept    scores,       scores,
+      attention  blocks   heads  parameters    GFLOP  share   MiB      fused  materialised
+      16x16           5  2 x 64     331,520     0.34    7 %  3.75  10.00 KiB      7.50 MiB
+      8x8             6  4 x 64   1,582,080     0.23    5 %  2.25   6.00 KiB      1.12 MiB
+    ");
 }
 
 #[test]
 fn a_network_that_was_drawn_is_named() {
-    let sweep = "[sweep.grid]\n\"model.dropout\" = [0.0, 0.1]\n\"model.num_res_blocks\" = [2, 1]\n";
+    let sweep = "[sweep.grid]\n\"diffusion.timesteps\" = [500, 1000]\n\"model.dropout\" = [0.0, 0.1]\n";
     let plan = plan(sweep, &[]);
     let mut networks = Networks::of(Place::Host);
     let texts: Vec<String> = plan.variants.iter().map(|variant| networks.next(variant)).collect();
     let named = |place: usize| format!("  network          that of {}\n", plan.variants[place].name);
     assert_eq!(texts[2..], [named(0), named(1)]);
+    // Dropout keeps its masks.
     assert!(texts[..2].iter().all(|text| text.contains("conv_in")) && texts[0] != texts[1]);
 }
 
@@ -79,7 +110,7 @@ fn a_gpu_keeps_the_scores_and_says_so() {
     };
     let (host, gpu) = (on(Place::Host), on(Place::Accelerator));
     let kept = |text: &str| row(text, "16x16")[6].parse::<f64>().unwrap();
-    assert!((kept(&gpu.0) - kept(&host.0) - 7.5).abs() < 0.02, "{}", gpu.0);
+    assert!((kept(&gpu.0) - kept(&host.0) - 7.5).abs() < 0.06, "{}", gpu.0);
     assert!(gpu.1.contains("They are in what is kept here.") && !host.1.contains("in what is kept here"));
 }
 

@@ -149,7 +149,10 @@ fn verbose_lists_every_variant_with_its_folder_and_states() {
     let fit = on_a_cpu(&plan);
     let text = plan_table::verbose(&plan, &progress, &fit);
     let mut networks = Networks::of(fit.place());
-    let text = text.replace(&networks.next(&plan.variants[0]), "\n  (its network)\n");
+    let text = plan
+        .variants
+        .iter()
+        .fold(text, |text, variant| text.replace(&networks.next(variant), "\n  (its network)\n"));
     let text = redacted(&plan, text.replace(&networks.legend(), "(what the columns mean)\n\n"));
     insta::assert_snapshot!(text, @r"
     drop0-xxxxxxxx
@@ -171,7 +174,8 @@ fn verbose_lists_every_variant_with_its_folder_and_states() {
       alpha_bar        9.9990e-1 to 4.0358e-5
       log-SNR          9.2…-10.1
       seeds            0 planned
-      network          that of drop0-xxxxxxxx
+
+      (its network)
 
     (what the columns mean)
 

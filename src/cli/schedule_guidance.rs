@@ -22,7 +22,8 @@ pub(super) fn guidance(shown: &[Shown]) -> Vec<String> {
         let shape = one.diffusion.noise_schedule;
         if !told.contains(&shape) {
             told.push(shape);
-            paragraphs.push(format!("{}: {} {}", shape.name(), figures(&one.schedule), of_shape(shape)));
+            let name = format!("{} at T = {}", shape.name(), one.diffusion.timesteps);
+            paragraphs.push(format!("{name}: {} {}", figures(&one.schedule), of_shape(shape)));
         }
     }
     paragraphs
@@ -91,13 +92,13 @@ mod tests {
         let told = guidance(&all);
         let starts = [
             "What the shape decides: ",
-            "cosine: noise outweighs the image in 50 % of the timesteps; 56 % lie between log-SNR -2 and 2, 3.20 % \
+            "cosine at T = 1000: noise outweighs the image in 50 % of the timesteps; 56 % lie between log-SNR -2 and 2, 3.20 % \
              below -6. Made for 32 and 64 pixels",
-            "linear: noise outweighs the image in 74 % of the timesteps; 35 % lie between log-SNR -2 and 2, 23 % \
+            "linear at T = 1000: noise outweighs the image in 74 % of the timesteps; 35 % lie between log-SNR -2 and 2, 23 % \
              below -6. The first",
-            "scaled_linear: noise outweighs the image in 58 % of the timesteps; 44 % lie between log-SNR -2 and 2, \
+            "scaled_linear at T = 1000: noise outweighs the image in 58 % of the timesteps; 44 % lie between log-SNR -2 and 2, \
              6.40 % below -6. Gentler",
-            "sigmoid: noise outweighs the image in 56 % of the timesteps; 30 % lie between log-SNR -2 and 2, 21 % \
+            "sigmoid at T = 1000: noise outweighs the image in 56 % of the timesteps; 30 % lie between log-SNR -2 and 2, 21 % \
              below -6. Begins",
         ];
         assert_eq!(told.len(), starts.len());

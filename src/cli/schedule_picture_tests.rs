@@ -78,7 +78,7 @@ fn chains_of_different_length_share_an_axis_of_shares() {
 #[test]
 fn chosen_timesteps_are_marked_on_each_curve_that_has_them() {
     let both = [shown(&["timesteps=101"]), shown(&["noise_schedule=cosine", "timesteps=51"])];
-    let marked = image::load_from_memory(&png(&both, &[50, 100]).unwrap()).unwrap().to_rgb8();
+    let marked = image::load_from_memory(&png(&both, &[25, 80]).unwrap()).unwrap().to_rgb8();
     let plain = picture(&both);
     let left = MARGIN + WORDS + (PANEL[0] + WORDS);
     let side = |picture: &RgbImage, place: usize, t: usize| {
@@ -88,7 +88,7 @@ fn chosen_timesteps_are_marked_on_each_curve_that_has_them() {
         let rows = (y - MARK) as i32..=(y + MARK) as i32;
         rows.filter(|row| picture.get_pixel((x - MARK + 2.0) as u32, *row as u32).0 == COLOURS[place]).count()
     };
-    for (place, t) in [(0, 50), (0, 100), (1, 50)] {
+    for (place, t) in [(0, 25), (0, 80), (1, 25)] {
         assert!(side(&marked, place, t) > 10, "{place} at {t}: {}", side(&marked, place, t));
         assert!(side(&plain, place, t) < 9, "{place} at {t}: {}", side(&plain, place, t));
     }
