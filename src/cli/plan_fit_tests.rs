@@ -1,6 +1,5 @@
 use super::*;
 use crate::cli::failure::ExitCode;
-use crate::config::Device;
 use crate::plan::fixture::written;
 
 /// A network whose steps hold more than its looks, on a batch of 48.

@@ -53,7 +53,7 @@ fn what_costs_memory_costs_it_in_the_estimate() {
 
 #[test]
 fn heads_cost_memory_where_their_scores_are_made() {
-    let heads = |count| with(64, move |config| config.model.attention_head_dim = Some(64 / count));
+    let heads = |count: usize| with(64, move |config| config.model.attention_head_dim = Some(64 / count));
     let peak = |count, place| peak_bytes(&heads(count), place);
     assert_eq!(peak(8, Place::Host), peak(1, Place::Host));
     assert!(peak(8, Place::Accelerator) > peak(1, Place::Accelerator));
