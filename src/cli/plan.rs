@@ -10,6 +10,7 @@ use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output::{print, warn};
 use crate::cli::plan_fit::Fit;
 use crate::cli::plan_hours::Hours;
+use crate::cli::plan_network_json::NetworkRow;
 use crate::cli::plan_table;
 use crate::cli::training_device::{TrainingDevice, gigabytes};
 use crate::config::Experiment;
@@ -23,11 +24,11 @@ pub(crate) struct Args {
     #[command(flatten)]
     experiment: ExperimentArgs,
 
-    /// Print JSON, for programs.
-    #[arg(long, conflicts_with = "verbose")]
+    /// Print JSON, for programs; with --verbose also each variant's network, level by level.
+    #[arg(long)]
     json: bool,
 
-    /// Print every variant in full: folder, schedule, cost, seeds, states.
+    /// Print every variant in full: folder, schedule, cost, seeds, states, and what each level of its network costs.
     #[arg(long)]
     verbose: bool,
 
@@ -62,7 +63,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let hours = Hours::of(&plan, &progress, runtime);
     let shown = Shown { plan: &plan, progress: &progress, fit, hours };
     let text = match (args.json, args.verbose) {
-        (true, _) => json(&shown).map_err(Failure::internal)?,
+        (true, verbose) => json(&shown, verbose).map_err(Failure::internal)?,
         (_, true) => plan_table::verbose(&shown),
         _ => plan_table::table(&shown),
     };
@@ -121,9 +122,11 @@ struct Row<'a> {
     /// Of one run beside the others; null where this machine was not measured.
     hours: Option<f64>,
     state: State,
+    #[serde(flatten)]
+    network: Option<NetworkRow>,
 }
 
-fn json(shown: &Shown) -> serde_json::Result<String> {
+fn json(shown: &Shown, verbose: bool) -> serde_json::Result<String> {
     let Shown { plan, progress, fit, hours } = shown;
     let experiment = plan.experiment_dir();
     let rows = plan.variants.iter().zip(&progress.states).enumerate().map(|(place, (variant, states))| Row {
@@ -139,6 +142,7 @@ fn json(shown: &Shown) -> serde_json::Result<String> {
         step_memory: fit.step(place),
         hours: hours.runs[place],
         state: variant_state(states),
+        network: verbose.then(|| NetworkRow::of(variant, fit.place())),
     });
     let excluded = plan.excluded.iter().map(|excluded| ExcludedRow {
         point: &excluded.point,

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::plan::Shown;
 use super::plan_left_out as left_out;
+use super::plan_network::Networks;
 use crate::guard::printable;
 use crate::memory::human;
 use crate::plan::{Plan, Progress, Variant, short_float, variant_state};
@@ -72,10 +73,11 @@ fn stacked(column: &Column) -> String {
     if width(&column.heading) > below { column.heading.replace('_', "_\n") } else { column.heading.clone() }
 }
 
-/// Every variant in full.
+/// Every variant in full, with its network.
 pub(super) fn verbose(shown: &Shown) -> String {
     let Shown { plan, progress, fit, hours } = shown;
     let experiment = plan.experiment_dir();
+    let mut networks = Networks::of(fit.place());
     let mut text = String::new();
     let cells = hours.cells();
     for (place, (variant, states)) in plan.variants.iter().zip(&progress.states).enumerate() {
@@ -106,8 +108,10 @@ pub(super) fn verbose(shown: &Shown) -> String {
         for note in &variant.notes {
             line("note", note.clone());
         }
+        text.push_str(&networks.next(variant));
         text.push('\n');
     }
+    text.push_str(&networks.legend());
     text.push_str(&left_out::full(plan));
     text.push_str(&ends(shown));
     text

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::cli::plan_network::Networks;
 use crate::config::{Device, Runtime};
 use crate::plan::fixture::{Written, written};
 use crate::rundir::Status;
@@ -147,7 +148,14 @@ fn merged_points_and_notes_are_told_below_the_table() {
 fn verbose_lists_every_variant_with_its_folder_and_states() {
     let experiment = written("[sweep.grid]\n\"model.dropout\" = [0.0, 0.1]\n");
     let (plan, progress) = plan(&experiment);
-    let text = redacted(&plan, plan_table::verbose(&shown(&plan, &progress)));
+    let shown = shown(&plan, &progress);
+    let text = plan_table::verbose(&shown);
+    let mut networks = Networks::of(shown.fit.place());
+    let text = plan
+        .variants
+        .iter()
+        .fold(text, |text, variant| text.replace(&networks.next(variant), "\n  (its network)\n"));
+    let text = redacted(&plan, text.replace(&networks.legend(), "(what the columns mean)\n\n"));
     insta::assert_snapshot!(text, @r"
     drop0-xxxxxxxx
       folder           runs/x/drop0-xxxxxxxx
@@ -158,6 +166,8 @@ fn verbose_lists_every_variant_with_its_folder_and_states() {
       log-SNR          9.2…-10.1
       seeds            0 planned
 
+      (its network)
+
     drop0.1-xxxxxxxx
       folder           runs/x/drop0.1-xxxxxxxx
       model.dropout    0.1
@@ -167,6 +177,10 @@ fn verbose_lists_every_variant_with_its_folder_and_states() {
       log-SNR          9.2…-10.1
       seeds            0 planned
 
+      (its network)
+
+    (what the columns mean)
+
     2 variants x 1 seed = 2 runs in runs/x; 0 done, 2 to do
     ");
 }
@@ -175,7 +189,7 @@ fn verbose_lists_every_variant_with_its_folder_and_states() {
 fn json_has_exactly_the_promised_fields() {
     let experiment = written(SWEEP);
     let (plan, progress) = plan(&experiment);
-    let text = json(&shown(&plan, &progress)).unwrap();
+    let text = json(&shown(&plan, &progress), false).unwrap();
     let document: Value = serde_json::from_str(&text).unwrap();
     let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(fields(&document), ["excluded", "experiment", "hours", "invalid", "variants"]);
@@ -218,20 +232,35 @@ fn json_has_exactly_the_promised_fields() {
 fn hours_stand_beside_operations_and_once_below_where_all_are_equal() {
     let experiment = written("[sweep.grid]\n\"model.dropout\" = [0.0, 0.1]\n");
     let (plan, progress) = plan(&experiment);
-    let hours =
-        |runs: [f64; 2]| Hours { runs: runs.map(Some).to_vec(), all: Some(1.5), remark: String::new() };
-    let text = plan_table::table(&plan, &progress, Some(&hours([0.25, 1.25])));
+    let with = |runs: [f64; 2]| {
+        let hours = Hours { runs: runs.map(Some).to_vec(), all: Some(1.5), remark: String::new() };
+        Shown { hours, ..shown(&plan, &progress) }
+    };
+    let text = plan_table::table(&with([0.25, 1.25]));
     assert!(text.contains("/image  hours ") && text.contains("    13.9   0.25 "), "{text}");
-    let text = plan_table::table(&plan, &progress, Some(&hours([0.25, 0.25])));
+    let text = plan_table::table(&with([0.25, 0.25]));
     assert!(text.contains("\nall variants: hours 0.25, "), "{text}");
-    let text = plan_table::verbose(&plan, &progress, Some(&hours([0.25, 1.25])));
+    let text = plan_table::verbose(&with([0.25, 1.25]));
     assert!(text.contains("  hours            1.25 a run\n"), "{text}");
-    let document: Value =
-        serde_json::from_str(&json(&plan, &progress, &hours([0.25, 1.25])).unwrap()).unwrap();
+    let document: Value = serde_json::from_str(&json(&with([0.25, 1.25]), false).unwrap()).unwrap();
     assert_eq!(
         (document["hours"].as_f64(), document["variants"][1]["hours"].as_f64()),
         (Some(1.5), Some(1.25))
     );
+}
+
+#[test]
+fn json_has_the_networks_where_they_are_asked_for() {
+    let (plan, progress) = plan(&written(SWEEP));
+    let document: Value = serde_json::from_str(&json(&shown(&plan, &progress), true).unwrap()).unwrap();
+    for (variant, row) in plan.variants.iter().zip(document["variants"].as_array().unwrap()) {
+        let levels = row["network"].as_array().unwrap();
+        assert_eq!(levels.len(), 2 * variant.config.model.channel_multipliers.len() + 4);
+        let total: u64 = levels.iter().map(|level| level["parameters"].as_u64().unwrap()).sum();
+        assert_eq!((total, &row["parameters"]), (variant.parameters, &variant.parameters.into()));
+        let forward = row["forward_flops_per_image"].as_f64().unwrap();
+        assert!((2.9..3.0).contains(&(variant.train_flops_per_image as f64 / forward)));
+    }
 }
 
 #[test]
@@ -308,7 +337,7 @@ fn verbose_lists_every_point_that_is_left_out() {
 #[test]
 fn json_lists_excluded_and_invalid_points_with_reasons() {
     let (plan, progress) = plan(&written(EVERY_FORM));
-    let document: Value = serde_json::from_str(&json(&shown(&plan, &progress)).unwrap()).unwrap();
+    let document: Value = serde_json::from_str(&json(&shown(&plan, &progress), false).unwrap()).unwrap();
     assert_eq!(
         document["excluded"][0],
         serde_json::json!({
