@@ -6,6 +6,8 @@ use crate::support::{Ran, Workplace};
 const SWEEP: &str = r#"
     [data]
     image_size = 64
+    [model]
+    attention_resolutions = [16]
     [training]
     batch_size = 64
     [evaluation]
@@ -29,7 +31,7 @@ fn warnings(ran: &Ran) -> Vec<&str> {
 fn a_variant_too_large_for_the_given_memory_is_warned_of_with_what_would_fit() {
     let ran = plan(&["--memory", "16"]).exits(0);
     let [told] = warnings(&ran)[..] else { panic!("{}", ran.stderr) };
-    assert!(told.starts_with("ch128-"), "{told}");
+    assert!(told.starts_with("bc128-"), "{told}");
     assert!(
         told.contains(" in training, and --memory gives 14.90 GiB; training.gradient_accumulation = "),
         "{told}"
