@@ -76,12 +76,6 @@ pub(super) fn score_bytes(layer: &Layer, model: &Model, width: u64) -> u64 {
     pairs.saturating_mul(2 * FLOAT + width)
 }
 
-/// Bytes that the fused kernel of a CPU keeps in their place: the logarithm of each row's sum.
-pub(super) fn score_row_bytes(layer: &Layer, model: &Model) -> u64 {
-    let heads = (layer.outputs / model.head_dim(layer.outputs).max(1)) as u64;
-    heads.saturating_mul(layer.positions as u64).saturating_mul(FLOAT)
-}
-
 struct Count<'a> {
     model: &'a Model,
     form: Form,
