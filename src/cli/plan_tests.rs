@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::cli::plan_network::Networks;
 use crate::config::{Device, Runtime};
 use crate::plan::fixture::{Written, written};
 use crate::rundir::Status;
@@ -145,7 +146,14 @@ fn merged_points_and_notes_are_told_below_the_table() {
 fn verbose_lists_every_variant_with_its_folder_and_states() {
     let experiment = written("[sweep.grid]\n\"model.dropout\" = [0.0, 0.1]\n");
     let (plan, progress) = plan(&experiment);
-    let text = redacted(&plan, plan_table::verbose(&plan, &progress, &on_a_cpu(&plan)));
+    let fit = on_a_cpu(&plan);
+    let text = plan_table::verbose(&plan, &progress, &fit);
+    let mut networks = Networks::of(fit.place());
+    let text = plan
+        .variants
+        .iter()
+        .fold(text, |text, variant| text.replace(&networks.next(variant), "\n  (its network)\n"));
+    let text = redacted(&plan, text.replace(&networks.legend(), "(what the columns mean)\n\n"));
     insta::assert_snapshot!(text, @r"
     drop0-xxxxxxxx
       folder           runs/x/drop0-xxxxxxxx
@@ -165,6 +173,8 @@ fn verbose_lists_every_variant_with_its_folder_and_states() {
       log-SNR          9.2…-10.1
       seeds            0 planned
 
+      (its network)
+
     drop0.1-xxxxxxxx
       folder           runs/x/drop0.1-xxxxxxxx
       model.dropout    0.1
@@ -183,6 +193,10 @@ fn verbose_lists_every_variant_with_its_folder_and_states() {
       log-SNR          9.2…-10.1
       seeds            0 planned
 
+      (its network)
+
+    (what the columns mean)
+
     2 variants x 1 seed = 2 runs in runs/x; 0 done, 2 to do
     ");
 }
@@ -191,7 +205,7 @@ fn verbose_lists_every_variant_with_its_folder_and_states() {
 fn json_has_exactly_the_promised_fields() {
     let experiment = written(SWEEP);
     let (plan, progress) = plan(&experiment);
-    let text = json(&plan, &progress, &on_a_cpu(&plan)).unwrap();
+    let text = json(&plan, &progress, &on_a_cpu(&plan), false).unwrap();
     let document: Value = serde_json::from_str(&text).unwrap();
     let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(fields(&document), ["excluded", "experiment", "invalid", "variants"]);
@@ -226,6 +240,21 @@ fn json_has_exactly_the_promised_fields() {
         ["\"model.channel_multipliers\"", "\"model.attention_resolutions\"", "\"diffusion.noise_schedule\""];
     let places = order.map(|key| text.find(key).unwrap());
     assert!(places.is_sorted(), "overrides keep the declared order");
+}
+
+#[test]
+fn json_has_the_networks_where_they_are_asked_for() {
+    let (plan, progress) = plan(&written(SWEEP));
+    let document: Value =
+        serde_json::from_str(&json(&plan, &progress, &on_a_cpu(&plan), true).unwrap()).unwrap();
+    for (variant, row) in plan.variants.iter().zip(document["variants"].as_array().unwrap()) {
+        let levels = row["network"].as_array().unwrap();
+        assert_eq!(levels.len(), 2 * variant.config.model.channel_multipliers.len() + 4);
+        let total: u64 = levels.iter().map(|level| level["parameters"].as_u64().unwrap()).sum();
+        assert_eq!((total, &row["parameters"]), (variant.parameters, &variant.parameters.into()));
+        let forward = row["forward_flops_per_image"].as_f64().unwrap();
+        assert!((2.9..3.0).contains(&(variant.train_flops_per_image as f64 / forward)));
+    }
 }
 
 #[test]
@@ -302,7 +331,8 @@ fn verbose_lists_every_point_that_is_left_out() {
 #[test]
 fn json_lists_excluded_and_invalid_points_with_reasons() {
     let (plan, progress) = plan(&written(EVERY_FORM));
-    let document: Value = serde_json::from_str(&json(&plan, &progress, &on_a_cpu(&plan)).unwrap()).unwrap();
+    let document: Value =
+        serde_json::from_str(&json(&plan, &progress, &on_a_cpu(&plan), false).unwrap()).unwrap();
     assert_eq!(
         document["excluded"][0],
         serde_json::json!({

@@ -26,6 +26,16 @@ pub(super) enum Form {
     },
 }
 
+impl Form {
+    /// Bytes of a number in the network.
+    pub(super) fn width(self) -> u64 {
+        match self {
+            Form::Own => FLOAT,
+            Form::Plain { width, .. } => width,
+        }
+    }
+}
+
 /// Values of one image that are alive when the backward pass begins, `recompute` as in `training.recompute`.
 pub fn kept_values_per_image(model: &Model, data: &Data, recompute: bool) -> u64 {
     (kept_bytes(model, &layers(model, data), recompute, Form::Own) / FLOAT).saturating_add(given(data))
@@ -38,6 +48,12 @@ pub(super) fn kept_bytes(model: &Model, layers: &[Layer], recompute: bool, form:
         true => count.handed().saturating_add(count.widest_level()),
         false => count.all(),
     }
+}
+
+/// The same layer by layer, without recomputation.
+pub(super) fn kept_bytes_by_layer(model: &Model, layers: &[Layer], form: Form) -> Vec<u64> {
+    let count = Count { model, form, layers };
+    (0..layers.len()).map(|index| count.bytes(index)).collect()
 }
 
 /// The image, its noise, their mixture and what is to be predicted: values of one image, always in 32 bits.
@@ -81,7 +97,7 @@ impl Count<'_> {
         let ends = last.into_values().filter(|layer| !layer.name.starts_with("down_blocks."));
         let skips = self.layers.iter().filter(|layer| is_skip(&layer.name));
         let values = ends.chain(skips.clone()).chain(skips).map(kept).fold(0, u64::saturating_add);
-        values.saturating_mul(self.width())
+        values.saturating_mul(self.form.width())
     }
 
     /// All that is kept of the level that keeps most.
@@ -130,13 +146,6 @@ impl Count<'_> {
         let joined = name.starts_with("up_blocks.") && name.ends_with(".norm1") && index > 0;
         let skip = if joined { layer.inputs.saturating_sub(self.layers[index - 1].outputs) } else { 0 };
         kept(layer).saturating_add((skip as u64).saturating_mul(layer.positions as u64))
-    }
-
-    fn width(&self) -> u64 {
-        match self.form {
-            Form::Own => FLOAT,
-            Form::Plain { width, .. } => width,
-        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Sums over the layer list: parameters, and floating-point operations per image.
 //!
-//! Operations are counted as PyTorch's `FlopCounterMode` counts them: two per multiply-accumulate of
-//! convolutions, linear maps and attention products (which it leaves out for the fused kernel of the CPU), nothing else. Sums saturate instead of wrapping, so an
-//! absurd network reads as enormous, never as small.
+//! Operations are counted as PyTorch's `FlopCounterMode` counts them: two per multiply-accumulate of convolutions, linear
+//! maps and attention products (which it leaves out for the fused kernel of the CPU), nothing else. Sums saturate instead
+//! of wrapping, so an absurd network reads as enormous, never as small.
 
 use super::layers::{Kind, Layer, layers};
 use crate::config::{Data, Model};
@@ -35,7 +35,7 @@ pub(crate) fn train_flops_of(layers: &[Layer]) -> u64 {
     sum(layers.iter().map(layer_train_flops))
 }
 
-fn layer_parameters(layer: &Layer) -> u64 {
+pub(super) fn layer_parameters(layer: &Layer) -> u64 {
     match layer.kind {
         Kind::Conv { kernel } => {
             sum([product([layer.inputs, layer.outputs, kernel, kernel]), layer.outputs as u64])
@@ -46,7 +46,7 @@ fn layer_parameters(layer: &Layer) -> u64 {
     }
 }
 
-fn layer_forward_flops(layer: &Layer) -> u64 {
+pub(super) fn layer_forward_flops(layer: &Layer) -> u64 {
     match layer.kind {
         Kind::Conv { kernel } => product([2, layer.positions, layer.inputs, layer.outputs, kernel, kernel]),
         Kind::Linear => product([2, layer.positions, layer.inputs, layer.outputs]),
@@ -56,7 +56,7 @@ fn layer_forward_flops(layer: &Layer) -> u64 {
     }
 }
 
-fn layer_train_flops(layer: &Layer) -> u64 {
+pub(super) fn layer_train_flops(layer: &Layer) -> u64 {
     layer_forward_flops(layer).saturating_mul(if layer.input_gradient { 3 } else { 2 })
 }
 
