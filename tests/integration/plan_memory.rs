@@ -72,7 +72,7 @@ fn a_machine_of_another_size_is_planned_for_where_the_configuration_says_cpu() {
         document["variants"][1]["train_memory_bytes"].as_u64().unwrap()
     };
     let (gpu, cpu) = (bytes(&[]), bytes(&["-s", "runtime.device=cpu"]));
-    assert!(gpu > cpu, "a GPU keeps the scores of attention: {gpu}, {cpu}");
+    assert!(gpu > cpu, "a GPU keeps what is normalised before silu, and its context: {gpu}, {cpu}");
 }
 
 #[test]
