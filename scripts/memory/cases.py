@@ -81,7 +81,7 @@ CASES = [
     case(
         "32x32, 1 block a level, batch 32",
         "model.base_channels=48", "model.channel_multipliers=[1,2,2,2]", "model.num_res_blocks=1",
-        "model.norm_groups=16", "training.batch_size=32", within=ELSEWHERE,
+        "model.norm_groups=16", "model.attention_head_dim=48", "training.batch_size=32", within=ELSEWHERE,
     ),
     case(
         "64x64, 3 blocks a level, batch 8",
@@ -91,6 +91,7 @@ CASES = [
     case(
         "64x64 grey, padding 0, batch 8",
         "data.image_size=64", "data.in_channels=1", "model.base_channels=48", "model.norm_groups=16",
+        "model.attention_resolutions=[16]", "model.attention_head_dim=48",
         "model.downsample_padding=0", "training.batch_size=8", within=ELSEWHERE,
     ),
     case(

@@ -17,9 +17,9 @@ const MEANING: &str = "forward, training: floating-point operations on one image
                        forward ones. kept: feature maps of one image that wait for the backward pass. level: the way \
                        down, the way up, and at the lowest the middle.";
 /// What the scores of attention are, where there are any.
-const SCORES: &str = "scores: attention compares each position with each, in a matrix a head. Training on a CPU keeps \
-                      one number for each row of it (fused); on a GPU three matrices wait for the backward pass \
-                      (materialised).";
+const SCORES: &str = "scores: attention compares each position with each, in a matrix a head. Its fused kernels keep \
+                      one number for each row (fused); with plain products the matrices would wait for the backward \
+                      pass (materialised), and while one is made it takes as much again.";
 
 /// Networks that were drawn.
 pub(super) struct Networks {
@@ -77,11 +77,7 @@ impl Networks {
             text.push_str(&wrapped(MEANING));
         }
         if self.attention {
-            let words = match self.place {
-                Place::Host => SCORES.to_owned(),
-                Place::Accelerator => format!("{SCORES} They are in what is kept here."),
-            };
-            text.push_str(&wrapped(&words));
+            text.push_str(&wrapped(SCORES));
         }
         if text.is_empty() { text } else { text + "\n" }
     }

@@ -74,15 +74,15 @@ fn the_table_shows_what_varies_and_folds_what_does_not() {
     assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
     insta::assert_snapshot!(text, @r"
               channel_     attention_   noise_                 GFLOP
-    id        multipliers  resolutions  schedule  parameters  /image     ᾱ_T     log-SNR  state
-    xxxxxxxx  [1, 2]       []           linear     3,660,803    8.31  4.0e-5   9.2…-10.1  done
-    xxxxxxxx  [1, 2]       []           cosine     3,660,803    8.31  2.4e-9  10.1…-19.8  1/2 done
-    xxxxxxxx  [1, 2]       [16]         linear     3,992,323    9.31  4.0e-5   9.2…-10.1  1/2 failed
-    xxxxxxxx  [1, 2]       [16]         cosine     3,992,323    9.31  2.4e-9  10.1…-19.8  1/2 running
-    xxxxxxxx  [1, 2, 4]    []           linear    14,406,531    12.3  4.0e-5   9.2…-10.1  planned
-    xxxxxxxx  [1, 2, 4]    []           cosine    14,406,531    12.3  2.4e-9  10.1…-19.8  planned
-    xxxxxxxx  [1, 2, 4]    [16]         linear    14,738,051    13.3  4.0e-5   9.2…-10.1  planned
-    xxxxxxxx  [1, 2, 4]    [16]         cosine    14,738,051    13.3  2.4e-9  10.1…-19.8  planned
+    id        multipliers  resolutions  schedule  parameters  /image    memory     ᾱ_T     log-SNR  state
+    xxxxxxxx  [1, 2]       []           linear     3,660,803    8.31  1.15 GiB  4.0e-5   9.2…-10.1  done
+    xxxxxxxx  [1, 2]       []           cosine     3,660,803    8.31  1.15 GiB  2.4e-9  10.1…-19.8  1/2 done
+    xxxxxxxx  [1, 2]       [16]         linear     3,992,323    9.31  1.46 GiB  4.0e-5   9.2…-10.1  1/2 failed
+    xxxxxxxx  [1, 2]       [16]         cosine     3,992,323    9.31  1.46 GiB  2.4e-9  10.1…-19.8  1/2 running
+    xxxxxxxx  [1, 2, 4]    []           linear    14,406,531    12.3  1.42 GiB  4.0e-5   9.2…-10.1  planned
+    xxxxxxxx  [1, 2, 4]    []           cosine    14,406,531    12.3  1.42 GiB  2.4e-9  10.1…-19.8  planned
+    xxxxxxxx  [1, 2, 4]    [16]         linear    14,738,051    13.3  1.73 GiB  4.0e-5   9.2…-10.1  planned
+    xxxxxxxx  [1, 2, 4]    [16]         cosine    14,738,051    13.3  1.73 GiB  2.4e-9  10.1…-19.8  planned
 
     all variants: seeds 0 1
 
@@ -94,8 +94,8 @@ fn the_table_shows_what_varies_and_folds_what_does_not() {
 fn one_variant_is_shown_in_full() {
     insta::assert_snapshot!(table(&written("[sampling]\nsteps = 25\n[diffusion]\ntimesteps = 25\n[model]\nattention_resolutions = [16]\n")), @r"
                            GFLOP
-    id        parameters  /image     ᾱ_T    log-SNR  seeds  state
-    xxxxxxxx  14,738,051    13.3  2.4e-7  5.5…-15.2  0      planned
+    id        parameters  /image    memory     ᾱ_T    log-SNR  seeds  state
+    xxxxxxxx  14,738,051    13.3  1.73 GiB  2.4e-7  5.5…-15.2  0      planned
 
     note: the noise schedule does not cover log-SNR 6 to -6: denoise_score and denoise_bits will be
       empty
@@ -129,7 +129,7 @@ fn merged_points_and_notes_are_told_below_the_table() {
     xxxxxxxx  cosine           25  true      16,056,451    13.9  3.9e-6   5.2…-12.5  planned
     xxxxxxxx  cosine         1000  true      16,056,451    13.9  2.4e-9  10.1…-19.8  planned
 
-    all variants: seeds 0
+    all variants: memory 1.91 GiB, seeds 0
 
     note: ema.decay = 0.999 never binds: its warm-up would reach it at step 8990, after training has
       ended; any decay that high gives the same average
@@ -162,6 +162,15 @@ fn verbose_lists_every_variant_with_its_folder_and_states() {
       model.dropout    0
       parameters       16,056,451
       training         13.9 GFLOP/image
+      memory           1.91 GiB of host memory, in a step
+        program        130.00 MiB
+        weights        61.25 MiB
+        gradients      61.25 MiB
+        optimizer      122.50 MiB
+        averages       61.25 MiB
+        inputs         12.00 MiB
+        activations    1.13 GiB
+        workspace      347.86 MiB
       alpha_bar        9.9990e-1 to 4.0358e-5
       log-SNR          9.2…-10.1
       seeds            0 planned
@@ -173,6 +182,15 @@ fn verbose_lists_every_variant_with_its_folder_and_states() {
       model.dropout    0.1
       parameters       16,056,451
       training         13.9 GFLOP/image
+      memory           2.10 GiB of host memory, in a step
+        program        130.00 MiB
+        weights        61.25 MiB
+        gradients      61.25 MiB
+        optimizer      122.50 MiB
+        averages       61.25 MiB
+        inputs         12.00 MiB
+        activations    1.28 GiB
+        workspace      392.26 MiB
       alpha_bar        9.9990e-1 to 4.0358e-5
       log-SNR          9.2…-10.1
       seeds            0 planned
@@ -291,12 +309,12 @@ const EVERY_FORM: &str = r#"
 fn named_excluded_and_invalid_points_are_told() {
     insta::assert_snapshot!(table(&written(EVERY_FORM)), @r"
                                        attention_                         GFLOP
-    id        variant       timesteps  resolutions  dropout  parameters  /image     ᾱ_T    log-SNR  state
-    xxxxxxxx  -                   250  [16]               0  14,738,051    13.3  3.3e-5  7.8…-10.3  planned
-    xxxxxxxx  -                  1000  [16]               0  14,738,051    13.3  4.0e-5  9.2…-10.1  planned
-    xxxxxxxx  -                  1000  [16, 8]            0  16,056,451    13.9  4.0e-5  9.2…-10.1  planned
-    xxxxxxxx  -                  1000  [16, 8]          0.1  16,056,451    13.9  4.0e-5  9.2…-10.1  planned
-    xxxxxxxx  no-attention       1000  []                 0  14,406,531    12.3  4.0e-5  9.2…-10.1  planned
+    id        variant       timesteps  resolutions  dropout  parameters  /image    memory     ᾱ_T    log-SNR  state
+    xxxxxxxx  -                   250  [16]               0  14,738,051    13.3  1.73 GiB  3.3e-5  7.8…-10.3  planned
+    xxxxxxxx  -                  1000  [16]               0  14,738,051    13.3  1.73 GiB  4.0e-5  9.2…-10.1  planned
+    xxxxxxxx  -                  1000  [16, 8]            0  16,056,451    13.9  1.91 GiB  4.0e-5  9.2…-10.1  planned
+    xxxxxxxx  -                  1000  [16, 8]          0.1  16,056,451    13.9  2.10 GiB  4.0e-5  9.2…-10.1  planned
+    xxxxxxxx  no-attention       1000  []                 0  14,406,531    12.3  1.42 GiB  4.0e-5  9.2…-10.1  planned
 
     all variants: seeds 0
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::layers::{Kind, Layer, layers};
+use super::layers::{Layer, layers};
 use crate::config::{Data, Model};
 
 /// Bytes of a 32-bit float.
@@ -18,11 +18,10 @@ pub(super) enum Form {
     /// In host memory and 32 bits: our own kernels, which keep their inputs alone.
     Own,
     /// Elsewhere: libtorch's. A norm keeps what it normalised before silu, joined maps and enlarged maps are made.
+    /// Attention is fused here too, and keeps its inputs and what they come to.
     Plain {
         /// Bytes of a number in the network.
         width: u64,
-        /// Whether attention keeps its scores, as on an accelerator; on a CPU it is fused in any format.
-        scores: bool,
     },
 }
 
@@ -31,7 +30,7 @@ impl Form {
     pub(super) fn width(self) -> u64 {
         match self {
             Form::Own => FLOAT,
-            Form::Plain { width, .. } => width,
+            Form::Plain { width } => width,
         }
     }
 }
@@ -66,20 +65,6 @@ pub(super) fn is_skip(name: &str) -> bool {
     name == "conv_in"
         || name.starts_with("down_blocks.")
             && (name.ends_with(".conv2") || name.ends_with(".downsamplers.0.conv"))
-}
-
-/// Bytes that softmax(QKᵀ) keeps for one image where it is materialised: the scores less their largest and their
-/// exponentials in 32 bits, the shares in the network's format.
-pub(super) fn score_bytes(layer: &Layer, model: &Model, width: u64) -> u64 {
-    let heads = (layer.outputs / model.head_dim(layer.outputs).max(1)) as u64;
-    let pairs = heads.saturating_mul(square(layer.positions));
-    pairs.saturating_mul(2 * FLOAT + width)
-}
-
-/// Bytes that the fused kernel of a CPU keeps in their place: the logarithm of each row's sum.
-pub(super) fn score_row_bytes(layer: &Layer, model: &Model) -> u64 {
-    let heads = (layer.outputs / model.head_dim(layer.outputs).max(1)) as u64;
-    heads.saturating_mul(layer.positions as u64).saturating_mul(FLOAT)
 }
 
 struct Count<'a> {
@@ -122,11 +107,7 @@ impl Count<'_> {
         let values = kept(layer).saturating_add(self.masked(layer));
         match self.form {
             Form::Own => values.saturating_mul(FLOAT),
-            Form::Plain { width, scores } => {
-                let values = values.saturating_add(self.extra(index)).saturating_mul(width);
-                let of_scores = scores && layer.kind == Kind::Attention;
-                values.saturating_add(if of_scores { score_bytes(layer, self.model, width) } else { 0 })
-            }
+            Form::Plain { width } => values.saturating_add(self.extra(index)).saturating_mul(width),
         }
     }
 

@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::activations::{is_skip, kept, kept_bytes_by_layer, score_bytes, score_row_bytes};
+use super::activations::{FLOAT, is_skip, kept, kept_bytes_by_layer};
 use super::cost::{Cost, Part};
 use super::layers::{Kind, Layer, layers};
 use super::memory::{Place, form};
@@ -33,10 +33,10 @@ pub struct Level {
     pub heads: Option<usize>,
     /// Bytes of one image that wait here for the way up: its part of the skip connections. They are in what is kept.
     pub skip_bytes: u64,
-    /// Bytes that attention keeps of one image's scores with the fused kernel of a CPU: a number a row.
+    /// Bytes that a fused kernel keeps of one image's attention scores: for each head and row the logarithm of the sum.
     pub fused_score_bytes: u64,
-    /// Bytes that it keeps of them where they are materialised, as on a GPU, where they are in what is kept: three
-    /// matrices a head, the shifted scores and their exponentials in 32 bits, their shares in the network's format.
+    /// Bytes that would be kept of them were they materialised: for each head a matrix of positions by positions after
+    /// its softmax. Making one takes as much again, which the backward pass does once more.
     pub materialised_score_bytes: u64,
     /// What each part of it costs, in the order of [`Part::ALL`].
     #[serde(skip)]
@@ -93,11 +93,14 @@ impl Level {
     fn add(&mut self, layer: &Layer, kept_bytes: u64, model: &Model, width: u64) {
         self.blocks += usize::from(layer.name.ends_with(".conv1"));
         if layer.kind == Kind::Attention {
+            let heads = self.channels / model.head_dim(self.channels).max(1);
+            let rows = (heads as u64).saturating_mul(layer.positions as u64);
+            let scores = rows.saturating_mul(layer.positions as u64);
             self.attentions += 1;
-            self.heads = Some(self.channels / model.head_dim(self.channels).max(1));
-            let [rows, all] = [score_row_bytes(layer, model), score_bytes(layer, model, width)];
-            self.fused_score_bytes = self.fused_score_bytes.saturating_add(rows);
-            self.materialised_score_bytes = self.materialised_score_bytes.saturating_add(all);
+            self.heads = Some(heads);
+            self.fused_score_bytes = self.fused_score_bytes.saturating_add(rows.saturating_mul(FLOAT));
+            self.materialised_score_bytes =
+                self.materialised_score_bytes.saturating_add(scores.saturating_mul(width));
         }
         if is_skip(&layer.name) {
             self.skip_bytes = self.skip_bytes.saturating_add(kept(layer).saturating_mul(width));

@@ -162,7 +162,7 @@ pub(super) fn form(training: &Training, place: Place) -> Form {
     let width = if training.precision.is_16_bit() { FLOAT / 2 } else { FLOAT };
     match place {
         Place::Host if width == FLOAT => Form::Own,
-        _ => Form::Plain { width, scores: place == Place::Accelerator },
+        _ => Form::Plain { width },
     }
 }
 
