@@ -28,6 +28,9 @@ const WARMUP: usize = 2;
 const FEWEST: usize = 3;
 /// Most that count: the median of so many does not move any more.
 const MOST: usize = 400;
+/// Times as long as planned after which even those are too many: on a machine that is busy with something else threads
+/// that wait for each other may take ten times as long.
+const PATIENCE: f64 = 4.0;
 /// Share of the time that steps have; forward passes have the rest.
 const SHARE_OF_STEPS: f64 = 0.65;
 
@@ -127,11 +130,20 @@ impl Pace {
 
 /// The median of as many as the time allows.
 fn repeated(seconds: f64, mut once: impl FnMut() -> Result<f64, Error>) -> Result<f64, Error> {
+    let begun = Instant::now();
+    let late = || begun.elapsed().as_secs_f64() > PATIENCE * seconds.max(1.0);
     for _ in 0..WARMUP {
         once()?;
+        if late() {
+            break;
+        }
     }
-    let (started, mut taken) = (Instant::now(), vec![]);
-    while taken.len() < FEWEST || taken.len() < MOST && started.elapsed().as_secs_f64() < seconds {
+    let (started, mut taken) = (Instant::now(), vec![once()?]);
+    let goes_on = |count: usize| match count {
+        count if count < FEWEST => !late(),
+        count => count < MOST && started.elapsed().as_secs_f64() < seconds,
+    };
+    while goes_on(taken.len()) {
         taken.push(once()?);
     }
     Ok(Spread::of(taken).median)
