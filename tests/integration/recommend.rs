@@ -120,7 +120,7 @@ fn is_sensible(size: usize, best: &Value) {
     let lowest = size >> (multipliers.len() - 1);
     assert!(multipliers.is_sorted() && multipliers[0] == 1, "{size}: widths grow on the way down");
     assert!(multipliers.windows(2).all(|pair| pair[1] <= 2 * pair[0]), "{size}: no level more than doubles");
-    assert!(lowest <= 16 && lowest >= 4, "{size}: the lowest level is {lowest} pixels");
+    assert!((4..=16).contains(&lowest), "{size}: the lowest level is {lowest} pixels");
     let base = model["base_channels"].as_u64().unwrap();
     assert!(base.is_multiple_of(16), "{size}: {base} channels");
     let groups = model["norm_groups"].as_u64().unwrap();
