@@ -91,7 +91,7 @@ CASES = [
     case(
         "64x64 grey, padding 0, batch 8",
         "data.image_size=64", "data.in_channels=1", "model.base_channels=48", "model.norm_groups=16",
-        "model.downsample_padding=0", "training.batch_size=8", within=ELSEWHERE,
+        "model.attention_resolutions=[16]", "model.downsample_padding=0", "training.batch_size=8", within=ELSEWHERE,
     ),
     case(
         "256x256, 6 levels, batch 1",

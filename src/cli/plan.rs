@@ -9,6 +9,7 @@ use crate::cli::experiment_args::ExperimentArgs;
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output::{print, warn};
 use crate::cli::plan_fit::Fit;
+use crate::cli::plan_network_json::NetworkRow;
 use crate::cli::plan_table;
 use crate::cli::training_device::{TrainingDevice, gigabytes};
 use crate::config::Experiment;
@@ -22,11 +23,11 @@ pub(crate) struct Args {
     #[command(flatten)]
     experiment: ExperimentArgs,
 
-    /// Print JSON, for programs.
-    #[arg(long, conflicts_with = "verbose")]
+    /// Print JSON, for programs; with --verbose also each variant's network, level by level.
+    #[arg(long)]
     json: bool,
 
-    /// Print every variant in full: folder, schedule, cost, seeds, states.
+    /// Print every variant in full: folder, schedule, cost, seeds, states, and what each level of its network costs.
     #[arg(long)]
     verbose: bool,
 
@@ -51,7 +52,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         None => Fit::here(&plan, runtime),
     };
     let text = match (args.json, args.verbose) {
-        (true, _) => json(&plan, &progress, &fit).map_err(Failure::internal)?,
+        (true, verbose) => json(&plan, &progress, &fit, verbose).map_err(Failure::internal)?,
         (_, true) => plan_table::verbose(&plan, &progress, &fit),
         _ => plan_table::table(&plan, &progress, &fit),
     };
@@ -106,9 +107,11 @@ struct Row<'a> {
     /// What a step of training holds, part by part.
     step_memory: StepMemory,
     state: State,
+    #[serde(flatten)]
+    network: Option<NetworkRow>,
 }
 
-fn json(plan: &Plan, progress: &Progress, fit: &Fit<'_>) -> serde_json::Result<String> {
+fn json(plan: &Plan, progress: &Progress, fit: &Fit<'_>, verbose: bool) -> serde_json::Result<String> {
     let experiment = plan.experiment_dir();
     let rows = plan.variants.iter().zip(&progress.states).enumerate().map(|(place, (variant, states))| Row {
         name: &variant.name,
@@ -122,6 +125,7 @@ fn json(plan: &Plan, progress: &Progress, fit: &Fit<'_>) -> serde_json::Result<S
         fits: fit.fits(place),
         step_memory: fit.step(place),
         state: variant_state(states),
+        network: verbose.then(|| NetworkRow::of(variant, fit.place())),
     });
     let excluded = plan.excluded.iter().map(|excluded| ExcludedRow {
         point: &excluded.point,

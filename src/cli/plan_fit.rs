@@ -30,6 +30,11 @@ impl<'a> Fit<'a> {
         Self::of(plan, TrainingDevice::here(runtime, plan.runs().count()))
     }
 
+    /// Where the variants would train.
+    pub(super) fn place(&self) -> Place {
+        self.device.place
+    }
+
     /// The most that a run of a variant holds.
     pub(super) fn peak(&self, variant: usize) -> u64 {
         self.peaks[variant]

@@ -71,7 +71,7 @@ fn recomputation_is_named_where_it_alone_would_do() {
     let told = with_room(&plan, room).warnings().concat();
     let end = format!(", training.recompute = true would fit ({})", human(room));
     assert!(
-        told.contains("; training.gradient_accumulation = 2 would fit (") && told.ends_with(&end),
+        told.contains("; training.gradient_accumulation = 3 would fit (") && told.ends_with(&end),
         "{told}"
     );
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::plan_fit::Fit;
 use super::plan_left_out as left_out;
+use super::plan_network::Networks;
 use crate::guard::printable;
 use crate::memory::human;
 use crate::plan::{Plan, Progress, Variant, short_float, variant_state};
@@ -72,9 +73,10 @@ fn stacked(column: &Column) -> String {
     if width(&column.heading) > below { column.heading.replace('_', "_\n") } else { column.heading.clone() }
 }
 
-/// Every variant in full.
+/// Every variant in full, with its network.
 pub(crate) fn verbose(plan: &Plan, progress: &Progress, fit: &Fit<'_>) -> String {
     let experiment = plan.experiment_dir();
+    let mut networks = Networks::of(fit.place());
     let mut text = String::new();
     for (place, (variant, states)) in plan.variants.iter().zip(&progress.states).enumerate() {
         let _ = writeln!(text, "{}", printable(&variant.name));
@@ -101,8 +103,10 @@ pub(crate) fn verbose(plan: &Plan, progress: &Progress, fit: &Fit<'_>) -> String
         for note in &variant.notes {
             line("note", note.clone());
         }
+        text.push_str(&networks.next(variant));
         text.push('\n');
     }
+    text.push_str(&networks.legend());
     text.push_str(&left_out::full(plan));
     text.push_str(&totals(plan, progress));
     text

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::cli::plan_network::Networks;
 use crate::config::{Device, Runtime};
 use crate::plan::fixture::{Written, written};
 use crate::rundir::Status;
@@ -71,15 +72,15 @@ fn the_table_shows_what_varies_and_folds_what_does_not() {
     assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
     insta::assert_snapshot!(text, @r"
               channel_     attention_   noise_                 GFLOP
-    id        multipliers  resolutions  schedule  parameters  /image     ᾱ_T     log-SNR  state
-    xxxxxxxx  [1, 2]       []           linear     3,660,803    8.31  4.0e-5   9.2…-10.1  done
-    xxxxxxxx  [1, 2]       []           cosine     3,660,803    8.31  2.4e-9  10.1…-19.8  1/2 done
-    xxxxxxxx  [1, 2]       [16]         linear     3,992,323    9.31  4.0e-5   9.2…-10.1  1/2 failed
-    xxxxxxxx  [1, 2]       [16]         cosine     3,992,323    9.31  2.4e-9  10.1…-19.8  1/2 running
-    xxxxxxxx  [1, 2, 4]    []           linear    14,406,531    12.3  4.0e-5   9.2…-10.1  planned
-    xxxxxxxx  [1, 2, 4]    []           cosine    14,406,531    12.3  2.4e-9  10.1…-19.8  planned
-    xxxxxxxx  [1, 2, 4]    [16]         linear    14,738,051    13.3  4.0e-5   9.2…-10.1  planned
-    xxxxxxxx  [1, 2, 4]    [16]         cosine    14,738,051    13.3  2.4e-9  10.1…-19.8  planned
+    id        multipliers  resolutions  schedule  parameters  /image    memory     ᾱ_T     log-SNR  state
+    xxxxxxxx  [1, 2]       []           linear     3,660,803    8.31  1.15 GiB  4.0e-5   9.2…-10.1  done
+    xxxxxxxx  [1, 2]       []           cosine     3,660,803    8.31  1.15 GiB  2.4e-9  10.1…-19.8  1/2 done
+    xxxxxxxx  [1, 2]       [16]         linear     3,992,323    9.31  1.46 GiB  4.0e-5   9.2…-10.1  1/2 failed
+    xxxxxxxx  [1, 2]       [16]         cosine     3,992,323    9.31  1.46 GiB  2.4e-9  10.1…-19.8  1/2 running
+    xxxxxxxx  [1, 2, 4]    []           linear    14,406,531    12.3  1.42 GiB  4.0e-5   9.2…-10.1  planned
+    xxxxxxxx  [1, 2, 4]    []           cosine    14,406,531    12.3  1.42 GiB  2.4e-9  10.1…-19.8  planned
+    xxxxxxxx  [1, 2, 4]    [16]         linear    14,738,051    13.3  1.73 GiB  4.0e-5   9.2…-10.1  planned
+    xxxxxxxx  [1, 2, 4]    [16]         cosine    14,738,051    13.3  1.73 GiB  2.4e-9  10.1…-19.8  planned
 
     all variants: seeds 0 1
 
@@ -91,8 +92,8 @@ fn the_table_shows_what_varies_and_folds_what_does_not() {
 fn one_variant_is_shown_in_full() {
     insta::assert_snapshot!(table(&written("[sampling]\nsteps = 25\n[diffusion]\ntimesteps = 25\n[model]\nattention_resolutions = [16]\n")), @r"
                            GFLOP
-    id        parameters  /image     ᾱ_T    log-SNR  seeds  state
-    xxxxxxxx  14,738,051    13.3  2.4e-7  5.5…-15.2  0      planned
+    id        parameters  /image    memory     ᾱ_T    log-SNR  seeds  state
+    xxxxxxxx  14,738,051    13.3  1.73 GiB  2.4e-7  5.5…-15.2  0      planned
 
     note: the noise schedule does not cover log-SNR 6 to -6: denoise_score and denoise_bits will be
       empty
@@ -126,7 +127,7 @@ fn merged_points_and_notes_are_told_below_the_table() {
     xxxxxxxx  cosine           25  true      16,056,451    13.9  3.9e-6   5.2…-12.5  planned
     xxxxxxxx  cosine         1000  true      16,056,451    13.9  2.4e-9  10.1…-19.8  planned
 
-    all variants: seeds 0
+    all variants: memory 1.91 GiB, seeds 0
 
     note: ema.decay = 0.999 never binds: its warm-up would reach it at step 8990, after training has
       ended; any decay that high gives the same average
@@ -145,25 +146,56 @@ fn merged_points_and_notes_are_told_below_the_table() {
 fn verbose_lists_every_variant_with_its_folder_and_states() {
     let experiment = written("[sweep.grid]\n\"model.dropout\" = [0.0, 0.1]\n");
     let (plan, progress) = plan(&experiment);
-    let text = redacted(&plan, plan_table::verbose(&plan, &progress, &on_a_cpu(&plan)));
+    let fit = on_a_cpu(&plan);
+    let text = plan_table::verbose(&plan, &progress, &fit);
+    let mut networks = Networks::of(fit.place());
+    let text = plan
+        .variants
+        .iter()
+        .fold(text, |text, variant| text.replace(&networks.next(variant), "\n  (its network)\n"));
+    let text = redacted(&plan, text.replace(&networks.legend(), "(what the columns mean)\n\n"));
     insta::assert_snapshot!(text, @r"
     drop0-xxxxxxxx
       folder           runs/x/drop0-xxxxxxxx
       model.dropout    0
       parameters       16,056,451
       training         13.9 GFLOP/image
+      memory           1.91 GiB of host memory, in a step
+        program        130.00 MiB
+        weights        61.25 MiB
+        gradients      61.25 MiB
+        optimizer      122.50 MiB
+        averages       61.25 MiB
+        inputs         12.00 MiB
+        activations    1.13 GiB
+        workspace      347.86 MiB
       alpha_bar        9.9990e-1 to 4.0358e-5
       log-SNR          9.2…-10.1
       seeds            0 planned
+
+      (its network)
 
     drop0.1-xxxxxxxx
       folder           runs/x/drop0.1-xxxxxxxx
       model.dropout    0.1
       parameters       16,056,451
       training         13.9 GFLOP/image
+      memory           2.10 GiB of host memory, in a step
+        program        130.00 MiB
+        weights        61.25 MiB
+        gradients      61.25 MiB
+        optimizer      122.50 MiB
+        averages       61.25 MiB
+        inputs         12.00 MiB
+        activations    1.28 GiB
+        workspace      392.26 MiB
       alpha_bar        9.9990e-1 to 4.0358e-5
       log-SNR          9.2…-10.1
       seeds            0 planned
+
+      (its network)
+
+    (what the columns mean)
 
     2 variants x 1 seed = 2 runs in runs/x; 0 done, 2 to do
     ");
@@ -173,7 +205,7 @@ fn verbose_lists_every_variant_with_its_folder_and_states() {
 fn json_has_exactly_the_promised_fields() {
     let experiment = written(SWEEP);
     let (plan, progress) = plan(&experiment);
-    let text = json(&plan, &progress, &on_a_cpu(&plan)).unwrap();
+    let text = json(&plan, &progress, &on_a_cpu(&plan), false).unwrap();
     let document: Value = serde_json::from_str(&text).unwrap();
     let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(fields(&document), ["excluded", "experiment", "invalid", "variants"]);
@@ -211,6 +243,21 @@ fn json_has_exactly_the_promised_fields() {
 }
 
 #[test]
+fn json_has_the_networks_where_they_are_asked_for() {
+    let (plan, progress) = plan(&written(SWEEP));
+    let document: Value =
+        serde_json::from_str(&json(&plan, &progress, &on_a_cpu(&plan), true).unwrap()).unwrap();
+    for (variant, row) in plan.variants.iter().zip(document["variants"].as_array().unwrap()) {
+        let levels = row["network"].as_array().unwrap();
+        assert_eq!(levels.len(), 2 * variant.config.model.channel_multipliers.len() + 4);
+        let total: u64 = levels.iter().map(|level| level["parameters"].as_u64().unwrap()).sum();
+        assert_eq!((total, &row["parameters"]), (variant.parameters, &variant.parameters.into()));
+        let forward = row["forward_flops_per_image"].as_f64().unwrap();
+        assert!((2.9..3.0).contains(&(variant.train_flops_per_image as f64 / forward)));
+    }
+}
+
+#[test]
 fn planning_writes_nothing() {
     let experiment = written(SWEEP);
     let (plan, _) = plan(&experiment);
@@ -238,12 +285,12 @@ const EVERY_FORM: &str = r#"
 fn named_excluded_and_invalid_points_are_told() {
     insta::assert_snapshot!(table(&written(EVERY_FORM)), @r"
                                        attention_                         GFLOP
-    id        variant       timesteps  resolutions  dropout  parameters  /image     ᾱ_T    log-SNR  state
-    xxxxxxxx  -                   250  [16]               0  14,738,051    13.3  3.3e-5  7.8…-10.3  planned
-    xxxxxxxx  -                  1000  [16]               0  14,738,051    13.3  4.0e-5  9.2…-10.1  planned
-    xxxxxxxx  -                  1000  [16, 8]            0  16,056,451    13.9  4.0e-5  9.2…-10.1  planned
-    xxxxxxxx  -                  1000  [16, 8]          0.1  16,056,451    13.9  4.0e-5  9.2…-10.1  planned
-    xxxxxxxx  no-attention       1000  []                 0  14,406,531    12.3  4.0e-5  9.2…-10.1  planned
+    id        variant       timesteps  resolutions  dropout  parameters  /image    memory     ᾱ_T    log-SNR  state
+    xxxxxxxx  -                   250  [16]               0  14,738,051    13.3  1.73 GiB  3.3e-5  7.8…-10.3  planned
+    xxxxxxxx  -                  1000  [16]               0  14,738,051    13.3  1.73 GiB  4.0e-5  9.2…-10.1  planned
+    xxxxxxxx  -                  1000  [16, 8]            0  16,056,451    13.9  1.91 GiB  4.0e-5  9.2…-10.1  planned
+    xxxxxxxx  -                  1000  [16, 8]          0.1  16,056,451    13.9  2.10 GiB  4.0e-5  9.2…-10.1  planned
+    xxxxxxxx  no-attention       1000  []                 0  14,406,531    12.3  1.42 GiB  4.0e-5  9.2…-10.1  planned
 
     all variants: seeds 0
 
@@ -284,7 +331,8 @@ fn verbose_lists_every_point_that_is_left_out() {
 #[test]
 fn json_lists_excluded_and_invalid_points_with_reasons() {
     let (plan, progress) = plan(&written(EVERY_FORM));
-    let document: Value = serde_json::from_str(&json(&plan, &progress, &on_a_cpu(&plan)).unwrap()).unwrap();
+    let document: Value =
+        serde_json::from_str(&json(&plan, &progress, &on_a_cpu(&plan), false).unwrap()).unwrap();
     assert_eq!(
         document["excluded"][0],
         serde_json::json!({

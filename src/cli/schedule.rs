@@ -3,7 +3,7 @@
 //! In: the schedules of an experiment's variants, or those named by the flags. Out: a table with a verdict on each,
 //! CSV with every timestep, or a picture; writes nothing but the file it is told to.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     timesteps: Vec<u32>,
 
+    /// Show these timesteps, counted from 0, and no others; may be repeated, or a list with commas. A picture marks them.
+    #[arg(long, value_name = "T", value_delimiter = ',')]
+    at: Vec<usize>,
+
     /// How to show: a table of some timesteps, CSV with every one, or a picture of the curves.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -74,10 +78,11 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         Ok(Shown { diffusion, schedule })
     });
     let shown = computed.collect::<Result<Vec<Shown>, Failure>>()?;
+    let at = timesteps_at(&args.at, &shown)?;
     let bytes = match args.format {
-        Format::Table => schedule_table::table(&shown).into_bytes(),
-        Format::Csv => csv(&shown).into_bytes(),
-        Format::Png => schedule_picture::png(&shown)?,
+        Format::Table => schedule_table::table(&shown, &at).into_bytes(),
+        Format::Csv => csv(&shown, &at).into_bytes(),
+        Format::Png => schedule_picture::png(&shown, &at)?,
     };
     match args.output {
         Some(path) => write(&path, &bytes)?,
@@ -88,6 +93,19 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         None => print_bytes(&bytes)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The chosen timesteps in their order, each once; at least one schedule has each.
+fn timesteps_at(chosen: &[usize], shown: &[Shown]) -> Result<Vec<usize>, Failure> {
+    let longest = shown.iter().map(|one| one.schedule.len()).max().unwrap_or(0);
+    if let Some(past) = chosen.iter().find(|t| **t >= longest) {
+        let whose = if shown.len() > 1 { "the longest chain" } else { "the chain" };
+        return Err(Failure::user(format!(
+            "--at {past} is after the end of {whose}, which has {longest} timesteps"
+        ))
+        .with_help(format!("they count from 0: use 0 to {}", longest.saturating_sub(1))));
+    }
+    Ok(BTreeSet::from_iter(chosen.iter().copied()).into_iter().collect())
 }
 
 /// Writes a file that the user named, whole or not at all.
@@ -162,8 +180,8 @@ fn key(diffusion: &Diffusion) -> (NoiseSchedule, usize, Option<([u64; 2], bool)>
     (diffusion.noise_schedule, diffusion.timesteps, betas, diffusion.zero_terminal_snr)
 }
 
-/// One row a timestep: the settings, then what they come to.
-fn csv(shown: &[Shown]) -> String {
+/// One row a timestep, of those `at` where there are any: the settings, then what they come to.
+fn csv(shown: &[Shown], at: &[usize]) -> String {
     const HEADER: &str = "noise_schedule,timesteps,beta_start,beta_end,rescale_betas,zero_terminal_snr,t,beta,\
                           alpha_bar,snr,log_snr\n";
     let mut text = HEADER.to_owned();
@@ -180,7 +198,7 @@ fn csv(shown: &[Shown]) -> String {
         };
         let name = diffusion.noise_schedule.name();
         let settings = format!("{name},{},{betas},{}", diffusion.timesteps, diffusion.zero_terminal_snr);
-        for t in 0..schedule.len() {
+        for t in (0..schedule.len()).filter(|t| at.is_empty() || at.contains(t)) {
             let values = [schedule.betas[t], schedule.alpha_bars[t], schedule.snr(t), schedule.log_snr(t)];
             text.push_str(&format!("{settings},{t},{}\n", values.map(float).join(",")));
         }

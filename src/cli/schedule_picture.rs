@@ -1,6 +1,6 @@
 //! Noise schedules as a picture: β, ᾱ and log-SNR side by side, over the timesteps.
 //!
-//! In: schedules with their settings. Out: a PNG file's bytes. Lines and letters are drawn here: a plotting crate would
+//! In: schedules with their settings, and the timesteps to mark. Out: a PNG file's bytes. Lines and letters are drawn here: a plotting crate would
 //! bring a font file, or ask the system for one that a cluster's node does not have.
 
 mod axis;
@@ -55,6 +55,8 @@ const LEGEND: f32 = TOP + PANEL[1] + 120.0;
 const ROW: f32 = 38.0;
 const SWATCH: f32 = 64.0;
 const LETTERS: f32 = 14.0;
+/// Half of a mark's side.
+const MARK: f32 = 6.0;
 
 /// A quantity over the timesteps.
 struct Panel {
@@ -68,11 +70,11 @@ struct Panel {
     value: fn(&Shown, usize) -> f64,
 }
 
-/// Draws the schedules.
+/// Draws the schedules, with a mark on each curve at the timesteps `at`.
 ///
 /// # Errors
 /// There are more than can be told apart.
-pub(crate) fn png(shown: &[Shown]) -> Result<Vec<u8>, Failure> {
+pub(crate) fn png(shown: &[Shown], at: &[usize]) -> Result<Vec<u8>, Failure> {
     if shown.len() > MOST {
         return Err(Failure::user(format!(
             "{} schedules are more than {MOST}, which is what a picture can tell apart",
@@ -88,7 +90,7 @@ pub(crate) fn png(shown: &[Shown]) -> Result<Vec<u8>, Failure> {
     canvas.text("Noise schedules", [MARGIN, 58.0], 22.0, Align::Left, INK);
     for (place, panel) in panels(shown).iter().enumerate() {
         let left = MARGIN + WORDS + place as f32 * (PANEL[0] + WORDS);
-        draw(&mut canvas, [left, TOP], panel, shown);
+        draw(&mut canvas, [left, TOP], panel, shown, at);
     }
     for (place, words) in labels.iter().enumerate() {
         let at = [MARGIN + WORDS + (place / rows) as f32 * column, LEGEND + (place % rows) as f32 * ROW];
@@ -159,7 +161,7 @@ fn panels(shown: &[Shown]) -> [Panel; 3] {
 }
 
 /// A panel with its axes and a curve for each schedule; `corner` is its upper left one.
-fn draw(canvas: &mut Canvas, corner: Point, panel: &Panel, shown: &[Shown]) {
+fn draw(canvas: &mut Canvas, corner: Point, panel: &Panel, shown: &[Shown], at: &[usize]) {
     let [left, top] = corner;
     let [right, bottom] = [left + PANEL[0], top + PANEL[1]];
     let height = |value: f64| bottom - (panel.axis.place(value) as f32).clamp(0.0, 1.0) * PANEL[1];
@@ -193,6 +195,11 @@ fn draw(canvas: &mut Canvas, corner: Point, panel: &Panel, shown: &[Shown]) {
             [left + share * PANEL[0], height((panel.value)(one, t.min(steps - 1)))]
         };
         canvas.line(&(0..count).map(point).collect::<Vec<_>>(), pen(place));
+        for &t in at.iter().filter(|t| **t < steps) {
+            let x = left + t as f32 / (steps - 1) as f32 * PANEL[0];
+            let y = height((panel.value)(one, t));
+            canvas.fill([x - MARK, y - MARK], [x + MARK, y + MARK], pen(place).colour);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ fn shown(settings: &[&str]) -> Shown {
 }
 
 fn picture(shown: &[Shown]) -> RgbImage {
-    image::load_from_memory(&png(shown).unwrap()).unwrap().to_rgb8()
+    image::load_from_memory(&png(shown, &[]).unwrap()).unwrap().to_rgb8()
 }
 
 /// Rows of a panel's column in which a colour is seen.
@@ -64,7 +64,7 @@ fn the_legend_grows_with_the_schedules_up_to_what_can_be_told_apart() {
         (0..MOST + 1).map(|more| shown(&[&format!("timesteps={}", 100 + more)])).collect();
     let heights = [1, 4, MOST].map(|count| picture(&lengths[..count]).height());
     assert!(heights[0] <= heights[1] && heights[1] < heights[2], "{heights:?}");
-    let refused = png(&lengths).unwrap_err().to_string();
+    let refused = png(&lengths, &[]).unwrap_err().to_string();
     assert_eq!(refused, "33 schedules are more than 32, which is what a picture can tell apart");
 }
 
@@ -73,4 +73,23 @@ fn chains_of_different_length_share_an_axis_of_shares() {
     assert_eq!(timesteps(&[shown(&[]), shown(&["timesteps=50"])]).1, "t / (T - 1)");
     assert_eq!(timesteps(&[shown(&["timesteps=50"])]), (Axis::exactly(0.0, 49.0, 5), "t"));
     picture(&[shown(&["noise_schedule=cosine", "timesteps=2"]), shown(&["timesteps=100000"])]);
+}
+
+#[test]
+fn chosen_timesteps_are_marked_on_each_curve_that_has_them() {
+    let both = [shown(&["timesteps=101"]), shown(&["noise_schedule=cosine", "timesteps=51"])];
+    let marked = image::load_from_memory(&png(&both, &[25, 80]).unwrap()).unwrap().to_rgb8();
+    let plain = picture(&both);
+    let left = MARGIN + WORDS + (PANEL[0] + WORDS);
+    let side = |picture: &RgbImage, place: usize, t: usize| {
+        let steps = both[place].schedule.len();
+        let x = left + t as f32 / (steps - 1) as f32 * PANEL[0];
+        let y = height(both[place].schedule.alpha_bars[t]);
+        let rows = (y - MARK) as i32..=(y + MARK) as i32;
+        rows.filter(|row| picture.get_pixel((x - MARK + 2.0) as u32, *row as u32).0 == COLOURS[place]).count()
+    };
+    for (place, t) in [(0, 25), (0, 80), (1, 25)] {
+        assert!(side(&marked, place, t) > 10, "{place} at {t}: {}", side(&marked, place, t));
+        assert!(side(&plain, place, t) < 9, "{place} at {t}: {}", side(&plain, place, t));
+    }
 }

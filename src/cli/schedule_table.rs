@@ -1,29 +1,35 @@
 //! Noise schedules for people: some timesteps of each side by side, then what each comes to.
 //!
-//! In: schedules with their settings. Out: text without colour.
+//! In: schedules with their settings, and the timesteps to show. Out: text without colour.
 
 use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::plan_table::wrapped;
+use super::schedule_guidance::guidance;
 use super::schedule_words::{Shown, figure, label, percent, verdict};
 use crate::diffusion::{Schedule, curve};
 
-/// Rows of the table, evenly spread from the first timestep to the last.
+/// Rows of the table where none are chosen, evenly spread from the first timestep to the last.
 const ROWS: usize = 11;
 
-/// The timesteps, a summary line each, a verdict each, and what T costs.
-pub(crate) fn table(shown: &[Shown]) -> String {
+/// The timesteps, those `at` where there are any; a summary line each, a verdict each, what the shapes are good for,
+/// and what T costs.
+pub(crate) fn table(shown: &[Shown], at: &[usize]) -> String {
     let labels: Vec<Vec<String>> = shown.iter().map(|one| label(one, shown)).collect();
     let mut text = match shown {
-        [only] => format!("{}\n\n{}", labels[0].join(", "), single(&only.schedule)),
-        several => side_by_side(several, &labels),
+        [only] => format!("{}\n\n{}", labels[0].join(", "), single(&only.schedule, at)),
+        several => side_by_side(several, &labels, at),
     };
     let _ = write!(text, "\n{}\n", summary(shown, &labels));
     for (one, label) in shown.iter().zip(&labels) {
         let name = if shown.len() > 1 { format!("{}: ", label.join(", ")) } else { String::new() };
         text.push_str(&wrapped(&format!("{name}{}", verdict(one))));
+    }
+    text.push('\n');
+    for paragraph in guidance(shown) {
+        text.push_str(&wrapped(&paragraph));
     }
     text.push('\n');
     text.push_str(&wrapped(
@@ -46,10 +52,11 @@ const QUANTITIES: [Quantity; 4] = [
 ];
 
 /// Every quantity of one schedule.
-fn single(schedule: &Schedule) -> String {
-    let rows = ROWS.min(schedule.len());
-    let cells = (0..rows).map(|row| {
-        let t = spread(schedule, row, rows);
+fn single(schedule: &Schedule, at: &[usize]) -> String {
+    let even = ROWS.min(schedule.len());
+    let even = (0..even).map(|row| spread(schedule, row, even));
+    let timesteps: Vec<usize> = if at.is_empty() { even.collect() } else { at.to_vec() };
+    let cells = timesteps.into_iter().map(|t| {
         [t.to_string()].into_iter().chain(QUANTITIES.map(|(_, value)| value(schedule, t))).collect()
     });
     let headings = ["t"].into_iter().chain(QUANTITIES.map(|(name, _)| name)).map(String::from);
@@ -57,7 +64,27 @@ fn single(schedule: &Schedule) -> String {
 }
 
 /// A block a quantity, a column a schedule.
-fn side_by_side(shown: &[Shown], labels: &[Vec<String>]) -> String {
+fn side_by_side(shown: &[Shown], labels: &[Vec<String>], at: &[usize]) -> String {
+    let (first, rows) = if at.is_empty() { evenly(shown) } else { ("t", chosen(shown, at)) };
+    let blocks = QUANTITIES.map(|(name, value)| {
+        let headings =
+            [format!("{name}\n{first}")].into_iter().chain(labels.iter().map(|label| label.join("\n")));
+        let cells = rows.iter().map(|(place, timesteps)| {
+            let values = shown.iter().zip(timesteps);
+            // A shorter chain has ended before.
+            let values = values.map(|(one, t)| t.map_or("-".to_owned(), |t| value(&one.schedule, t)));
+            [place.clone()].into_iter().chain(values).collect()
+        });
+        grid(headings.collect(), cells.collect(), 0)
+    });
+    blocks.join("\n")
+}
+
+/// A row: what it is called, and its timestep in each schedule that has it.
+type Row = (String, Vec<Option<usize>>);
+
+/// Rows at the same part of the way, and what they are called by: timesteps, where all chains are of one length.
+fn evenly(shown: &[Shown]) -> (&'static str, Vec<Row>) {
     let lengths = || shown.iter().map(|one| one.schedule.len());
     let rows = lengths().fold(ROWS, usize::min);
     let same_length = lengths().all(|length| length == shown[0].schedule.len());
@@ -65,17 +92,15 @@ fn side_by_side(shown: &[Shown], labels: &[Vec<String>]) -> String {
         true => spread(&shown[0].schedule, row, rows).to_string(),
         false => format!("{:.2}", row as f64 / (rows - 1) as f64),
     };
-    let blocks = QUANTITIES.map(|(name, value)| {
-        let first = if same_length { "t" } else { "t/(T-1)" };
-        let headings =
-            [format!("{name}\n{first}")].into_iter().chain(labels.iter().map(|label| label.join("\n")));
-        let cells = (0..rows).map(|row| {
-            let values = shown.iter().map(|one| value(&one.schedule, spread(&one.schedule, row, rows)));
-            [place(row)].into_iter().chain(values).collect()
-        });
-        grid(headings.collect(), cells.collect(), 0)
-    });
-    blocks.join("\n")
+    let timesteps = |row| shown.iter().map(|one| Some(spread(&one.schedule, row, rows))).collect();
+    let name = if same_length { "t" } else { "t/(T-1)" };
+    (name, (0..rows).map(|row| (place(row), timesteps(row))).collect())
+}
+
+/// Rows at these timesteps.
+fn chosen(shown: &[Shown], at: &[usize]) -> Vec<Row> {
+    let timesteps = |t: usize| shown.iter().map(|one| (t < one.schedule.len()).then_some(t)).collect();
+    at.iter().map(|&t| (t.to_string(), timesteps(t))).collect()
 }
 
 /// The timestep of a row, evenly from the first to the last; a chain has two steps at least.
@@ -110,7 +135,7 @@ fn share_within(schedule: &Schedule) -> f64 {
 }
 
 /// Numbers to the right, the first `texts` columns to the left.
-fn grid(headings: Vec<String>, rows: Vec<Vec<String>>, texts: usize) -> String {
+pub(super) fn grid(headings: Vec<String>, rows: Vec<Vec<String>>, texts: usize) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     let height = headings.iter().map(|heading| heading.matches('\n').count()).max().unwrap_or(0);

@@ -3,7 +3,7 @@
 //! In: clean images, noise and timesteps, then what the network made of them. Out: a loss per image. Of the loss
 //! there is a version on numbers in f64 beside the one on tensors: evaluation sums in f64.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use super::Schedule;
 use crate::config::{Diffusion, LossType, LossWeighting, PredictionType};
@@ -15,14 +15,14 @@ pub struct Coefficients {
 }
 
 impl Coefficients {
-    /// Looks the coefficients up.
+    /// Looks the coefficients up; `upload` makes tensors of them, on the device of the images.
     ///
     /// # Shapes
     /// - `t`: N integers in `0..T`; coefficients broadcast over `[N, C, H, W]`
-    pub fn new(schedule: &Schedule, t: &[i64], device: &Device) -> Self {
+    pub fn new(schedule: &Schedule, t: &[i64], upload: impl Fn(TensorData) -> Tensor<4>) -> Self {
         let gather = |of: fn(f64) -> f64| {
             let values: Vec<f32> = t.iter().map(|t| of(schedule.alpha_bars[*t as usize]) as f32).collect();
-            Tensor::from_data(TensorData::new(values, [t.len(), 1, 1, 1]), device)
+            upload(TensorData::new(values, [t.len(), 1, 1, 1]))
         };
         Self { signal: gather(f64::sqrt), noise: gather(|alpha_bar| (1.0 - alpha_bar).sqrt()) }
     }

@@ -1,5 +1,7 @@
 //! Tests of the objective: weights against their definitions, losses on tensors against those on numbers.
 
+use burn::tensor::Device;
+
 use super::*;
 use crate::config::defaults;
 use crate::diffusion::prediction::{read, target};
@@ -112,7 +114,7 @@ fn tensors_are_noised_and_aimed_at_as_numbers_are() {
     let steps = [0, 400, 999];
     let x0: Vec<f32> = (0..12).map(|i| (i as f32 / 6.0) - 1.0).collect();
     let eps: Vec<f32> = (0..12).map(|i| ((i * 7 % 12) as f32 - 6.0) / 3.0).collect();
-    let coefficients = Coefficients::new(&schedule, &steps, &device());
+    let coefficients = Coefficients::new(&schedule, &steps, |values| Tensor::from_data(values, &device()));
     let noised = numbers(coefficients.noised(tensor(&x0), tensor(&eps)));
     let aims = KINDS.map(|kind| numbers(coefficients.target(kind, tensor(&x0), tensor(&eps))));
     for i in 0..12 {

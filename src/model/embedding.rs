@@ -6,6 +6,7 @@ use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 
 use super::layer::{Builder, Linear};
 use crate::config::Model;
+use crate::ops;
 
 /// `linear_1` → silu → `linear_2` over sinusoidal features.
 #[derive(Module, Debug)]
@@ -58,5 +59,5 @@ fn frequencies(half: usize, shift: f64, device: &Device) -> Tensor<2> {
     let log_period = -(10_000f64.ln()) as f32;
     let scale = (half as f64 - shift) as f32;
     let values: Vec<f32> = (0..half).map(|j| (log_period * j as f32 / scale).exp()).collect();
-    Tensor::from_data(TensorData::new(values, [1, half]), device)
+    ops::upload(TensorData::new(values, [1, half]), device)
 }

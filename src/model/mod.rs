@@ -7,6 +7,8 @@ mod attention;
 mod block;
 mod embedding;
 mod layer;
+#[cfg(test)]
+mod network_tests;
 mod unet;
 mod weights;
 

@@ -1,8 +1,7 @@
 //! Scaled dot-product attention, and the linear maps around it.
 
 use burn::backend::Dispatch;
-use burn::tensor::activation::softmax;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
 use super::device::{in_own_format, on_cpu};
 use super::fused::Fused;
@@ -53,39 +52,57 @@ fn apart(x: Tensor<4>, normed: Tensor<4>, inner: [Map; 3], out: Map, heads: usiz
 /// `softmax(QKᵀ/√d)·V` (Vaswani et al. 2017, Eq. 1), in the number format of its inputs; the softmax and its sums
 /// in 32 bits.
 ///
-/// Training on a GPU materialises the scores: libtorch's kernel that saves what its backward pass needs is used on
-/// the CPU alone.
-///
 /// # Shapes
 /// - `q`, `k`, `v`: `[N, heads, positions, d]`; returns the same
 pub(crate) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
-    let device = q.device();
-    if device.is_autodiff() && !on_cpu(&device) {
-        return materialised(q, k, v);
-    }
-    let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as Fused>::attention(q, k, v))
+    // Of the kernels that save what their backward pass needs, only the CPU's is one and the same function everywhere.
+    let recorded = !on_cpu(&q.device());
+    attention_by(q, k, v, recorded)
 }
 
-fn materialised(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
-    let width = q.dims()[3];
-    let scores = (q * (width as f64).powf(-0.5)).matmul(k.transpose());
-    // Under automatic differentiation burn takes a softmax apart, and would round each part.
-    softmax(scores.cast(DType::F32), 3).cast(v.dtype()).matmul(v)
+fn attention_by(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, recorded: bool) -> Tensor<4> {
+    let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Fused>::attention(q, k, v, recorded))
 }
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::DType;
+    use burn::tensor::activation::softmax;
+
     use super::super::testing::{assert_near, assert_near_of, assert_same, random};
     use super::*;
+
+    fn materialised(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
+        let width = q.dims()[3];
+        let scores = (q * (width as f64).powf(-0.5)).matmul(k.transpose());
+        // Under automatic differentiation burn takes a softmax apart, and would round each part.
+        softmax(scores.cast(DType::F32), 3).cast(v.dtype()).matmul(v)
+    }
 
     #[test]
     fn fused_attention_equals_the_materialised_one_forward_and_backward() {
         for (heads, positions, width) in [(1, 4, 8), (2, 49, 16), (3, 64, 5)] {
             let shape = [2, heads, positions, width];
             let inputs = [random(shape, 1), random(shape, 2), random(shape, 3)];
-            assert_same(inputs, |[q, k, v]| attention(q, k, v), |[q, k, v]| materialised(q, k, v));
+            // The CPU's kernel is for the CPU alone.
+            for recorded in [!on_cpu(&inputs[0].device()), true] {
+                let fused = |[q, k, v]: [Tensor<4>; 3]| attention_by(q, k, v, recorded);
+                assert_same(inputs.clone(), fused, |[q, k, v]| materialised(q, k, v));
+            }
         }
+    }
+
+    #[test]
+    fn what_libtorch_recorded_is_not_written_to_by_what_comes_after() {
+        let inputs = [random([2, 2, 9, 8], 1), random([2, 2, 9, 8], 2), random([2, 2, 9, 8], 3)];
+        // Sums that burn makes in place where it may.
+        let after = |attended: Tensor<4>, q: Tensor<4>| (attended * 2.0 + 1.0) * q + 3.0;
+        assert_same(
+            inputs,
+            |[q, k, v]| after(attention_by(q.clone(), k, v, true), q),
+            |[q, k, v]| after(materialised(q.clone(), k, v), q),
+        );
     }
 
     #[test]
@@ -150,6 +167,7 @@ mod tests {
             let shape = [2, heads, positions, width];
             let inputs = || [random(shape, 1), random(shape, 2), random(shape, 3)];
             assert_near(inputs(), [true; 3], |[q, k, v]| attention(q, k, v));
+            assert_near(inputs(), [true; 3], |[q, k, v]| attention_by(q, k, v, true));
             assert_near(inputs(), [true; 3], |[q, k, v]| materialised(q, k, v));
         }
     }

@@ -68,19 +68,19 @@ fn conv_backward(
 pub(super) struct AttentionBackward;
 
 impl Backward<LibTorch, 3> for AttentionBackward {
-    /// q, k, v, the output and the log-sum-exp of the scores.
-    type State = [TchTensor; 5];
+    /// q, k and v, the output, and the log-sum-exp of the scores.
+    type State = ([TchTensor; 3], TchTensor, TchTensor);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<LibTorch>(&ops.node);
-        let [q, k, v, out, logsumexp] = ops.state.map(|saved| saved.tensor);
+        let ([q, k, v], out, logsumexp) = ops.state;
         let (dq, dk, dv) = tch::Tensor::internal_scaled_dot_product_flash_attention_for_cpu_backward(
             &grad.tensor,
-            &q,
-            &k,
-            &v,
-            &out,
-            &logsumexp,
+            &q.tensor,
+            &k.tensor,
+            &v.tensor,
+            &out.tensor,
+            &logsumexp.tensor,
             0.0,
             false,
             None::<tch::Tensor>,
@@ -88,5 +88,20 @@ impl Backward<LibTorch, 3> for AttentionBackward {
         );
         let nodes = ops.parents.map(|node| node.map(|node| node.id));
         register(grads, nodes, [Some(dq), Some(dk), Some(dv)]);
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct RecordedAttentionBackward;
+
+impl Backward<LibTorch, 3> for RecordedAttentionBackward {
+    /// libtorch's record; then the inputs and the output, which it shares the memory of.
+    type State = ([TchTensor; 4], [TchTensor; 3], TchTensor);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<LibTorch>(&ops.node);
+        let (record, _inputs, _out) = ops.state;
+        let computed = native::attention_backward(record.each_ref().map(|saved| &saved.tensor), &grad.tensor);
+        register(grads, ops.parents.map(|node| node.map(|node| node.id)), computed);
     }
 }

@@ -34,6 +34,7 @@ mod seed;
 #[cfg(test)]
 pub(crate) mod testing;
 mod update;
+mod upload;
 mod upsample;
 
 pub(crate) use attention::{attention, self_attention};
@@ -52,4 +53,5 @@ pub(crate) use seed::seed;
 pub(crate) use update::{
     Adam, Average, Descent, Norms, Writable, accumulate, copies, gradient_norms, update,
 };
+pub(crate) use upload::upload;
 pub(crate) use upsample::upsample_conv2d;

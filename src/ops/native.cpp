@@ -7,7 +7,10 @@
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/linalg_svdvals.h>
 #include <ATen/ops/native_group_norm_backward.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -49,6 +52,41 @@ char *ablate_group_norm_backward(at::Tensor **out, const at::Tensor *grad, const
     put(out, 0, std::move(grad_input));
     put(out, 1, std::move(grad_weight));
     put(out, 2, std::move(grad_bias));
+  });
+}
+
+// Attention by the kernel that libtorch has for the device, recorded for its own automatic differentiation: what was
+// attended, then the q, k and v that it was recorded for.
+char *ablate_attention(at::Tensor **out, const at::Tensor *q, const at::Tensor *k, const at::Tensor *v) {
+  return guarded([&] {
+    const c10::AutoGradMode recording(true);
+    std::array<at::Tensor, 3> leaves{q->detach(), k->detach(), v->detach()};
+    for (at::Tensor &leaf : leaves) {
+      leaf.set_requires_grad(true);
+    }
+    put(out, 0, at::scaled_dot_product_attention(leaves[0], leaves[1], leaves[2]));
+    for (int i = 0; i < 3; ++i) {
+      put(out, 1 + i, std::move(leaves[i]));
+    }
+  });
+}
+
+// Gradients of recorded attention, in the order q, k, v; the record ends with it.
+char *ablate_attention_backward(at::Tensor **out, const at::Tensor *attended, const at::Tensor *q, const at::Tensor *k,
+                                const at::Tensor *v, const at::Tensor *grad) {
+  return guarded([&] {
+    auto gradients = torch::autograd::grad({*attended}, {*q, *k, *v}, {*grad});
+    for (int i = 0; i < 3; ++i) {
+      put(out, i, std::move(gradients[i]));
+    }
+  });
+}
+
+// A tensor of host memory on a GPU, from pages that stay where they are, so that nobody waits for the copy.
+char *ablate_upload(at::Tensor **out, const at::Tensor *values, int64_t index) {
+  return guarded([&] {
+    const c10::Device device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
+    put(out, 0, values->pin_memory().to(values->options().device(device), /*non_blocking=*/true));
   });
 }
 

@@ -26,6 +26,16 @@ unsafe extern "C" {
         weight: *const Raw,
         groups: i64,
     ) -> *mut c_char;
+    fn ablate_attention(out: *mut *mut Raw, q: *const Raw, k: *const Raw, v: *const Raw) -> *mut c_char;
+    fn ablate_attention_backward(
+        out: *mut *mut Raw,
+        attended: *const Raw,
+        q: *const Raw,
+        k: *const Raw,
+        v: *const Raw,
+        grad: *const Raw,
+    ) -> *mut c_char;
+    fn ablate_upload(out: *mut *mut Raw, values: *const Raw, index: i64) -> *mut c_char;
     fn ablate_singular_values(out: *mut *mut Raw, matrix: *const Raw) -> *mut c_char;
     fn ablate_allow_tf32(allowed: bool, before: *mut bool) -> *mut c_char;
     fn ablate_keep_memory();
@@ -80,6 +90,38 @@ pub(super) fn group_norm_backward(
             )
         }
     })
+}
+
+/// Attention by the kernel that libtorch has for the device: what was attended, and q, k and v, all four recorded for
+/// [`attention_backward`]. They share the memory of the inputs.
+pub(super) fn attention([q, k, v]: [&Tensor; 3]) -> [Tensor; 4] {
+    // SAFETY: all pointers come from live tensors, and `out` has four places.
+    let made = collect(|out| unsafe { ablate_attention(out, q.as_ptr(), k.as_ptr(), v.as_ptr()) });
+    made.map(|tensor| tensor.expect("without a complaint all four are made"))
+}
+
+/// Gradients of q, k and v, from the gradient of what [`attention`] gave; once.
+pub(super) fn attention_backward([attended, q, k, v]: [&Tensor; 4], grad: &Tensor) -> [Option<Tensor>; 3] {
+    collect(|out| {
+        // SAFETY: as above, with three places.
+        unsafe {
+            ablate_attention_backward(
+                out,
+                attended.as_ptr(),
+                q.as_ptr(),
+                k.as_ptr(),
+                v.as_ptr(),
+                grad.as_ptr(),
+            )
+        }
+    })
+}
+
+/// A copy of a tensor of host memory on a GPU by its number; what runs there next waits for it, this thread does not.
+pub(super) fn upload(values: &Tensor, index: usize) -> Tensor {
+    // SAFETY: the tensor lives through the call, which gives one tensor.
+    let sent = one(|out| unsafe { ablate_upload(out, values.as_ptr(), index as i64) });
+    sent.unwrap_or_else(|complaint| panic!("libtorch: {complaint}"))
 }
 
 /// Singular values of a matrix, falling; an error is libtorch's own text.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::layers::{Kind, Layer, layers};
+use super::layers::{Layer, layers};
 use crate::config::{Data, Model};
 
 /// Bytes of a 32-bit float.
@@ -18,12 +18,21 @@ pub(super) enum Form {
     /// In host memory and 32 bits: our own kernels, which keep their inputs alone.
     Own,
     /// Elsewhere: libtorch's. A norm keeps what it normalised before silu, joined maps and enlarged maps are made.
+    /// Attention is fused here too, and keeps its inputs and what they come to.
     Plain {
         /// Bytes of a number in the network.
         width: u64,
-        /// Whether attention keeps its scores, as on an accelerator; on a CPU it is fused in any format.
-        scores: bool,
     },
+}
+
+impl Form {
+    /// Bytes of a number in the network.
+    pub(super) fn width(self) -> u64 {
+        match self {
+            Form::Own => FLOAT,
+            Form::Plain { width } => width,
+        }
+    }
 }
 
 /// Values of one image that are alive when the backward pass begins, `recompute` as in `training.recompute`.
@@ -40,6 +49,12 @@ pub(super) fn kept_bytes(model: &Model, layers: &[Layer], recompute: bool, form:
     }
 }
 
+/// The same layer by layer, without recomputation.
+pub(super) fn kept_bytes_by_layer(model: &Model, layers: &[Layer], form: Form) -> Vec<u64> {
+    let count = Count { model, form, layers };
+    (0..layers.len()).map(|index| count.bytes(index)).collect()
+}
+
 /// The image, its noise, their mixture and what is to be predicted: values of one image, always in 32 bits.
 pub(super) fn given(data: &Data) -> u64 {
     (data.in_channels as u64).saturating_mul(square(data.image_size)).saturating_mul(4)
@@ -50,14 +65,6 @@ pub(super) fn is_skip(name: &str) -> bool {
     name == "conv_in"
         || name.starts_with("down_blocks.")
             && (name.ends_with(".conv2") || name.ends_with(".downsamplers.0.conv"))
-}
-
-/// Bytes that softmax(QKᵀ) keeps for one image where it is materialised: the scores less their largest and their
-/// exponentials in 32 bits, the shares in the network's format.
-pub(super) fn score_bytes(layer: &Layer, model: &Model, width: u64) -> u64 {
-    let heads = (layer.outputs / model.head_dim(layer.outputs).max(1)) as u64;
-    let pairs = heads.saturating_mul(square(layer.positions));
-    pairs.saturating_mul(2 * FLOAT + width)
 }
 
 struct Count<'a> {
@@ -81,7 +88,7 @@ impl Count<'_> {
         let ends = last.into_values().filter(|layer| !layer.name.starts_with("down_blocks."));
         let skips = self.layers.iter().filter(|layer| is_skip(&layer.name));
         let values = ends.chain(skips.clone()).chain(skips).map(kept).fold(0, u64::saturating_add);
-        values.saturating_mul(self.width())
+        values.saturating_mul(self.form.width())
     }
 
     /// All that is kept of the level that keeps most.
@@ -100,11 +107,7 @@ impl Count<'_> {
         let values = kept(layer).saturating_add(self.masked(layer));
         match self.form {
             Form::Own => values.saturating_mul(FLOAT),
-            Form::Plain { width, scores } => {
-                let values = values.saturating_add(self.extra(index)).saturating_mul(width);
-                let of_scores = scores && layer.kind == Kind::Attention;
-                values.saturating_add(if of_scores { score_bytes(layer, self.model, width) } else { 0 })
-            }
+            Form::Plain { width } => values.saturating_add(self.extra(index)).saturating_mul(width),
         }
     }
 
@@ -130,13 +133,6 @@ impl Count<'_> {
         let joined = name.starts_with("up_blocks.") && name.ends_with(".norm1") && index > 0;
         let skip = if joined { layer.inputs.saturating_sub(self.layers[index - 1].outputs) } else { 0 };
         kept(layer).saturating_add((skip as u64).saturating_mul(layer.positions as u64))
-    }
-
-    fn width(&self) -> u64 {
-        match self.form {
-            Form::Own => FLOAT,
-            Form::Plain { width, .. } => width,
-        }
     }
 }
 

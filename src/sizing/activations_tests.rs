@@ -58,23 +58,11 @@ fn beyond() -> u64 {
 
 #[test]
 fn libtorchs_forms_keep_what_is_normalised_joined_and_enlarged() {
-    let sixteen = Form::Plain { width: 2, scores: false };
+    let sixteen = Form::Plain { width: 2 };
     assert_eq!(
         kept_bytes(&small(), &layers(&small(), &data(8, 3)), false, sixteen),
         2 * (by_hand() + beyond())
     );
-}
-
-#[test]
-fn scores_are_kept_in_three_forms_where_they_are_made() {
-    let (model, data) = (small(), data(8, 3));
-    let bytes = |model: &Model, form| kept_bytes(model, &layers(model, &data), false, form);
-    let with = |scores| bytes(&model, Form::Plain { width: 2, scores });
-    // Three blocks of attention with one head of 16 channels over 16 positions.
-    assert_eq!(with(true) - with(false), 3 * 16 * 16 * (4 + 4 + 2));
-    let heads = Model { attention_head_dim: Some(4), ..model.clone() };
-    let form = Form::Plain { width: 4, scores: true };
-    assert_eq!(bytes(&heads, form) - bytes(&model, form), 3 * 3 * 16 * 16 * 12, "four heads instead of one");
 }
 
 #[test]

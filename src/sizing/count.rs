@@ -1,8 +1,8 @@
 //! Sums over the layer list: parameters, and floating-point operations per image.
 //!
-//! Operations are counted as PyTorch's `FlopCounterMode` counts them: two per multiply-accumulate of
-//! convolutions, linear maps and attention products (which it leaves out for the fused kernel of the CPU), nothing else. Sums saturate instead of wrapping, so an
-//! absurd network reads as enormous, never as small.
+//! Operations are counted as PyTorch's `FlopCounterMode` counts them: two per multiply-accumulate of convolutions, linear
+//! maps and attention products (which it leaves out for the fused kernel of the CPU), nothing else. Sums saturate instead
+//! of wrapping, so an absurd network reads as enormous, never as small.
 
 use super::layers::{Kind, Layer, layers};
 use crate::config::{Data, Model};

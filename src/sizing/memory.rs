@@ -158,11 +158,11 @@ fn micro_batch(training: &Training) -> u64 {
     (training.batch_size / training.gradient_accumulation.max(1)) as u64
 }
 
-fn form(training: &Training, place: Place) -> Form {
+pub(super) fn form(training: &Training, place: Place) -> Form {
     let width = if training.precision.is_16_bit() { FLOAT / 2 } else { FLOAT };
     match place {
         Place::Host if width == FLOAT => Form::Own,
-        _ => Form::Plain { width, scores: place == Place::Accelerator },
+        _ => Form::Plain { width },
     }
 }
 

@@ -136,19 +136,19 @@ fn micro_batch(
     let shape = [n, config.data.in_channels, size, size];
     let cut = |values: &[f32]| {
         let values = values[part * n * pixels..(part + 1) * n * pixels].to_vec();
-        Tensor::<4>::from_data(TensorData::new(values, shape), device)
+        ops::upload::<4>(TensorData::new(values, shape), device)
     };
     let (x0, eps) = (cut(&batch.images), cut(&batch.noise));
     let steps = &batch.timesteps[part * n..(part + 1) * n];
-    let coefficients = Coefficients::new(schedule, steps, device);
+    let coefficients = Coefficients::new(schedule, steps, |values| ops::upload(values, device));
     let weight: Vec<f32> =
         steps.iter().map(|t| weight(&config.diffusion, schedule.snr(*t as usize)) as f32).collect();
     let t: Vec<f32> = steps.iter().map(|t| *t as f32).collect();
     Micro {
         noised: coefficients.noised(x0.clone(), eps.clone()),
         target: coefficients.target(config.diffusion.prediction_type, x0, eps),
-        t: Tensor::from_data(TensorData::new(t, [n]), device),
-        weight: Tensor::from_data(TensorData::new(weight, [n]), device),
+        t: ops::upload(TensorData::new(t, [n]), device),
+        weight: ops::upload(TensorData::new(weight, [n]), device),
     }
 }
 

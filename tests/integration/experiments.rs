@@ -11,7 +11,7 @@ use crate::support::Workplace;
 use crate::support::commands::{commands, is_known};
 
 /// Variants and seeds of every file.
-const EXPERIMENTS: [(&str, usize, usize); 9] = [
+const EXPERIMENTS: [(&str, usize, usize); 10] = [
     ("attention", 3, 2),
     ("celeba64", 4, 2),
     ("channels", 4, 2),
@@ -20,6 +20,7 @@ const EXPERIMENTS: [(&str, usize, usize); 9] = [
     ("mnist", 4, 2),
     ("quickstart", 4, 2),
     ("schedules", 4, 2),
+    ("size", 4, 2),
     ("timesteps", 4, 2),
 ];
 
@@ -104,6 +105,18 @@ fn teaching_sweeps_need_no_data_and_no_patience() {
         // The quickstart has 16 TFLOP in three and a half minutes on two cores.
         assert!(whole < 32e12, "{name}: {whole:e} operations");
     }
+}
+
+#[test]
+fn variants_of_the_size_sweep_take_the_same_operations_but_for_the_one_that_trains_longer() {
+    let whole = |variant: &Value| {
+        let steps = variant["overrides"]["training.steps"].as_f64().unwrap();
+        variant["train_flops_per_image"].as_f64().unwrap() * steps * 32.0
+    };
+    let operations: Vec<f64> = variants("size").iter().map(whole).collect();
+    let [narrow, middle, wide, longer] = operations[..] else { panic!("four variants: {operations:?}") };
+    assert!([narrow, middle].iter().all(|other| (other / wide - 1.0).abs() < 0.05), "{operations:?}");
+    assert!(longer > 3.0 * wide, "{operations:?}");
 }
 
 #[test]

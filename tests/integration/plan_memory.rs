@@ -6,6 +6,8 @@ use crate::support::{Ran, Workplace};
 const SWEEP: &str = r#"
     [data]
     image_size = 64
+    [model]
+    attention_resolutions = [16]
     [training]
     batch_size = 64
     [evaluation]
@@ -29,7 +31,7 @@ fn warnings(ran: &Ran) -> Vec<&str> {
 fn a_variant_too_large_for_the_given_memory_is_warned_of_with_what_would_fit() {
     let ran = plan(&["--memory", "16"]).exits(0);
     let [told] = warnings(&ran)[..] else { panic!("{}", ran.stderr) };
-    assert!(told.starts_with("ch128-"), "{told}");
+    assert!(told.starts_with("bc128-"), "{told}");
     assert!(
         told.contains(" in training, and --memory gives 14.90 GiB; training.gradient_accumulation = "),
         "{told}"
@@ -70,7 +72,7 @@ fn a_machine_of_another_size_is_planned_for_where_the_configuration_says_cpu() {
         document["variants"][1]["train_memory_bytes"].as_u64().unwrap()
     };
     let (gpu, cpu) = (bytes(&[]), bytes(&["-s", "runtime.device=cpu"]));
-    assert!(gpu > cpu, "a GPU keeps the scores of attention: {gpu}, {cpu}");
+    assert!(gpu > cpu, "a GPU keeps what is normalised before silu, and its context: {gpu}, {cpu}");
 }
 
 #[test]

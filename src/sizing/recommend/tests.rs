@@ -134,7 +134,7 @@ fn what_limits_it_is_named() {
     let limits = |ask: &Ask<'_>| recommend(ask).unwrap().limits;
     let of_data = limits(&ask(40.0, 28));
     assert!(matches!(of_data.first(), Some(Limit::Data(_))), "{of_data:?}");
-    let of_memory = limits(&Ask { dataset_size: Some(1_000_000), ..ask(2.0, 256) });
+    let of_memory = limits(&Ask { dataset_size: Some(1_000_000), ..ask(4.0, 256) });
     assert!(matches!(of_memory.first(), Some(Limit::Memory(_))), "{of_memory:?}");
 }
 
