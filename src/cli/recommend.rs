@@ -115,6 +115,8 @@ enum Choice {
     Smaller,
     /// Half the memory.
     Leaner,
+    /// In 32 bits throughout, for a GPU without bf16.
+    Exact,
     /// More parameters than the bounds would have.
     Larger,
 }
@@ -125,6 +127,7 @@ impl Choice {
             Choice::Best => "best",
             Choice::Smaller => "smaller",
             Choice::Leaner => "leaner",
+            Choice::Exact => "exact",
             Choice::Larger => "larger",
         }
     }

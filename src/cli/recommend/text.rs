@@ -89,15 +89,19 @@ fn alternatives(advice: &Advice, chosen: &Proposal) -> String {
 fn next(args: &Args) -> String {
     let file = args.output.as_ref().map_or_else(|| "FILE.toml".to_owned(), |path| path.display().to_string());
     let file = crate::guard::printable(&file);
-    let write = match args.output {
-        Some(_) => String::new(),
-        None => format!("  the same with -o {file}             writes what stands below\n"),
-    };
-    format!(
-        "next\n{write}  ablate plan {file} --memory {} --strict   says whether it still fits once it is changed\n  \
-         ablate run {file}                         trains it on drawings until data.dataset names your images\n",
-        args.memory
-    )
+    let mut lines = vec![
+        (
+            format!("ablate plan {file} --memory {} --strict", args.memory),
+            "whether it still fits once it is changed",
+        ),
+        (format!("ablate run {file}"), "trains it: on drawings, until data.dataset names your images"),
+    ];
+    if args.output.is_none() {
+        lines.insert(0, (format!("the same with -o {file}"), "writes what stands below"));
+    }
+    let width = lines.iter().map(|(command, _)| command.chars().count()).max().unwrap_or(0);
+    let lines = lines.iter().map(|(command, what)| format!("  {command:<width$}  {what}\n"));
+    format!("next\n{}", lines.collect::<String>())
 }
 
 /// `12.7`, in 10^9.

@@ -10,6 +10,11 @@ use crate::config::NoiseSchedule;
 use crate::sizing::recommend::{Advice, Ask, Bounds, End, Limit, Proposal};
 use crate::sizing::{forward_flops_per_image, step_memory};
 
+/// Images for each parameter below which a network is far from what it could be.
+const UNFINISHED: f64 = 0.5;
+/// Hours at 10 TFLOP/s beyond which nobody waits.
+const LONG: f64 = 1000.0;
+
 /// Every paragraph.
 pub(super) fn reasons(args: &Args, ask: &Ask<'_>, advice: &Advice, chosen: &Proposal) -> Vec<String> {
     vec![
@@ -33,7 +38,7 @@ fn size(args: &Args, advice: &Advice) -> String {
     let mut text = format!("size: {images} bear about {} parameters.", millions(bound));
     let said: Vec<String> = advice.limits.iter().map(|limit| limit_text(*limit, &advice.bounds)).collect();
     if said.is_empty() {
-        text += " Neither more memory nor more images would change the choice.";
+        text += " Twice the memory or four times the images alone would not change the network.";
     } else {
         text += &format!(" What limits it: {}.", said.join("; "));
     }
@@ -82,8 +87,8 @@ fn attention(chosen: &Proposal) -> String {
                 .to_owned()
         }
         resolutions => format!(
-            "attention: at {} pixels and in the middle block, where it adds {} to the operations; heads are {} wide.",
-            list(resolutions),
+            "attention: at {} pixels and in the middle block, where it adds {} to the operations; heads are up to {} wide.",
+            spoken(resolutions),
             percent(cost),
             model.attention_head_dim.unwrap_or(0)
         ),
@@ -148,7 +153,7 @@ fn training(args: &Args, chosen: &Proposal) -> String {
         }
         End::Parameters => " Published networks saw 0.9 to 3.7.",
         End::Passes => " Nobody has made more passes.",
-        End::Hours if reasons.images_per_parameter < 0.9 => {
+        End::Hours if reasons.images_per_parameter < UNFINISHED => {
             " That is what the hours allow; published networks saw 0.9 to 3.7, so expect an unfinished one."
         }
         End::Hours => " That is what the hours allow; a larger network would see fewer for each parameter.",
@@ -173,12 +178,21 @@ fn time(args: &Args, chosen: &Proposal) -> String {
         (Some(taken), None) => {
             format!("time: {} hours, by estimate; --hours H fits the network to H.", hours(taken))
         }
-        (None, _) => format!(
-            "hours: unknown; {}. The training is {:.1e} operations, {} hours at a sustained 10 TFLOP/s.",
-            how_to_tell(args.device),
-            chosen.work(),
-            hours(chosen.work() / 1e13 / 3600.0)
-        ),
+        (None, _) => {
+            let at_10_tflops = chosen.work() / 1e13 / 3600.0;
+            let text = format!(
+                "hours: unknown; {}. The training is {:.1e} operations, {} hours at a sustained 10 TFLOP/s.",
+                how_to_tell(args.device),
+                chosen.work(),
+                hours(at_10_tflops)
+            );
+            match at_10_tflops > LONG {
+                true => {
+                    text + " If that is too long, --hours H fits the network and its steps to H, once the speed is known."
+                }
+                false => text,
+            }
+        }
     }
 }
 
@@ -210,6 +224,12 @@ pub(super) fn alternative(proposal: &Proposal, best: &Proposal, bounds: &Bounds)
         "leaner" if proposal.parameters == best.parameters => {
             "leaner: the same network within half of the memory.".to_owned()
         }
+        "exact" if proposal.parameters == best.parameters => {
+            "exact: the same network in 32 bits throughout, which every device has.".to_owned()
+        }
+        "exact" => {
+            format!("exact: the best in 32 bits throughout; {parameters} the parameters, {work} the work.")
+        }
         "leaner" => format!(
             "leaner: the best within half of the memory; {parameters} the parameters, {work} the work."
         ),
@@ -234,4 +254,12 @@ fn millions(count: u64) -> String {
 
 fn list(numbers: &[usize]) -> String {
     numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// `32, 16 and 8`.
+fn spoken(numbers: &[usize]) -> String {
+    match numbers {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", list(first)),
+        numbers => list(numbers),
+    }
 }

@@ -88,8 +88,8 @@ fn model(text: &mut Text, config: &Config) {
     let head = model.attention_head_dim.unwrap_or(64);
     text.key("attention_head_dim", head, "channels of a head");
     let dropout = match model.dropout > 0.0 {
-        true => "against learning by heart: many parameters for the images there are, seen many times",
-        false => "0: the images are too many, or seen too seldom, to be learned by heart",
+        true => "against learning the images by heart, which it could",
+        false => "the images are too many, or seen too seldom, to be learned by heart",
     };
     text.key("dropout", float(model.dropout), dropout);
 }
@@ -111,7 +111,7 @@ fn training(text: &mut Text, config: &Config) {
     text.key(
         "steps",
         training.steps.unwrap_or(1),
-        "optimizer steps; the learning rate stays, so that more or fewer are as good",
+        "optimizer steps; the learning rate stays, so fewer or more will do",
     );
     text.key("batch_size", training.batch_size, "images of an optimizer step");
     text.key(
@@ -128,7 +128,7 @@ fn training(text: &mut Text, config: &Config) {
     };
     text.key("recompute", training.recompute, recompute);
     let precision = match training.precision {
-        Precision::Bf16 => "feature maps in half the memory; a GPU before NVIDIA's Ampere takes \"f16\"",
+        Precision::Bf16 => "feature maps in half the memory; older GPUs than Ampere take \"f16\"",
         Precision::F16 => "feature maps in half the memory",
         Precision::Tf32 => "32-bit feature maps, products rounded by the GPU",
         Precision::F32 => "32-bit floats throughout",

@@ -3,13 +3,15 @@
 //! In: a checked [`Ask`]. Out: [`Advice`]. Networks are counted once, best score first; a search walks down them and stops
 //! where no later one can be better. Alternatives are the same search with one bound moved.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 use super::ask::{Ask, Error};
 use super::network::{Network, families};
 use super::way::{self, Way};
 use super::{Advice, Bounds, Proposal, file, limits, recipe, score};
-use crate::config::{Config, Experiment, Request};
+use crate::config::{Config, Experiment, Precision, Request};
 
 /// Share of the memory that may be filled: the model of memory is held to 15% of what was measured.
 const USABLE: f64 = 0.85;
@@ -31,7 +33,7 @@ pub(super) struct Space<'a> {
     pub(super) ask: &'a Ask<'a>,
     config: Config,
     /// With its worth, the best first.
-    networks: Vec<(f64, Network)>,
+    networks: Cow<'a, [(f64, Network)]>,
 }
 
 /// A network and how it is trained.
@@ -84,13 +86,13 @@ impl<'a> Space<'a> {
         });
         let mut networks: Vec<(f64, Network)> = found.collect();
         networks.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-        Ok(Space { ask, config, networks })
+        Ok(Space { ask, config, networks: networks.into() })
     }
 
     /// The best within bounds; `priced` whether computing feature maps twice counts against it.
     pub(super) fn best(&self, bounds: &Bounds, priced: bool) -> Option<Choice> {
         let mut best: Option<Choice> = None;
-        for (worth, network) in &self.networks {
+        for (worth, network) in self.networks.iter() {
             if best.as_ref().is_some_and(|best| best.score >= *worth) {
                 break;
             }
@@ -166,10 +168,22 @@ impl<'a> Space<'a> {
         let found = [
             ("smaller", self.best(&half, true), &half),
             ("leaner", self.best(&leaner, true).filter(needs_more), &leaner),
+            ("exact", self.in_32_bits(best, bounds), bounds),
             ("larger", self.best(&larger, false).filter(is_larger), &larger),
         ];
         let found = found.into_iter().filter_map(|(name, choice, bounds)| Some((name, choice?, bounds)));
         found.map(|(name, choice, bounds)| self.propose(name, &choice, bounds.hours)).collect()
+    }
+
+    /// The best in the format that every device has, where the best of all is in another.
+    fn in_32_bits(&self, best: &Choice, bounds: &Bounds) -> Option<Choice> {
+        if best.way.precision == Precision::F32 {
+            return None;
+        }
+        let ask = Ask { precision: Some(Precision::F32), ..*self.ask };
+        let mut config = self.config.clone();
+        config.training.precision = Precision::F32;
+        Space { ask: &ask, config, networks: Cow::Borrowed(&self.networks) }.best(bounds, true)
     }
 
     fn propose(&self, name: &'static str, choice: &Choice, hours: Option<f64>) -> Result<Proposal, Error> {
