@@ -8,15 +8,21 @@ use crate::sizing::{Rates, Sample, train_flops_per_image};
 
 /// Prices of so many operations a second, forward and back.
 pub(crate) fn rates(flops_per_second: f64) -> Rates {
-    let sample = |width: usize| {
+    let sample = |(width, images): (usize, usize)| {
         let mut config = defaults();
+        config.training.batch_size = images;
         config.runtime.device = Device::Cpu;
         (config.model.base_channels, config.model.time_embed_dim) = (width, 4 * width);
         let flops = train_flops_per_image(&config.model, &config.data) as f64;
-        let seconds = flops * config.training.batch_size as f64 / flops_per_second;
-        Sample { config, step_seconds: seconds, forward_images: 64, forward_seconds: seconds / 3.0 }
+        let seconds = flops * images as f64 / flops_per_second;
+        Sample {
+            config,
+            step_seconds: seconds,
+            forward_images: images as u64,
+            forward_seconds: seconds / 3.0,
+        }
     };
-    Rates::fit(&[sample(32), sample(64), sample(128)])
+    Rates::fit(&[(32, 4), (64, 4), (128, 4), (32, 64), (64, 64), (128, 64)].map(sample))
 }
 
 /// One thread computes 10¹¹ operations a second, four compute 4·10¹¹.

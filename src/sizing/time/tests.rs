@@ -4,7 +4,9 @@ use super::*;
 use crate::config::defaults;
 
 /// Base channels, multipliers, image size, attention, images a batch.
-const NETWORKS: [(usize, &[usize], usize, &[usize], usize); 8] = [
+type Network = (usize, &'static [usize], usize, &'static [usize], usize);
+
+const NETWORKS: [Network; 8] = [
     (32, &[1, 2], 16, &[], 8),
     (32, &[1, 2, 4], 28, &[7], 16),
     (64, &[1, 2], 32, &[16], 4),
