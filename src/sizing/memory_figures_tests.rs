@@ -39,6 +39,9 @@ fn the_estimate_is_as_near_to_measured_peaks_as_it_should_be() {
             Kind::Run => peak_bytes(loaded.base(), Place::Host),
         };
         let ratio = told as f64 / 1_048_576.0 / measured_mib as f64;
-        assert!((ratio - 1.0).abs() <= within, "{name}: {told} bytes where {measured_mib} MiB were measured, {ratio:.3}");
+        assert!(
+            (ratio - 1.0).abs() <= within,
+            "{name}: {told} bytes where {measured_mib} MiB were measured, {ratio:.3}"
+        );
     }
 }
