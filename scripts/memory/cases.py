@@ -5,7 +5,7 @@ NEAR, ELSEWHERE = 0.15, 0.25
 # A run whose evaluations and samples come when all else has been held once.
 SHORT = [
     "training.steps=4", "training.log_every=2", "training.warmup_steps=0", "evaluation.every=2", "evaluation.images=64",
-    "evaluation.metrics=[loss]", "sampling.every=2", "sampling.num_samples=64", "sampling.steps=2", "data.limit=2000",
+    'evaluation.metrics=["loss"]', "sampling.every=2", "sampling.num_samples=64", "sampling.steps=2", "data.limit=2000",
     "checkpoint.every=0",
 ]
 
