@@ -54,7 +54,7 @@ fn of_shape(shape: NoiseSchedule) -> &'static str {
         }
         NoiseSchedule::Cosine => {
             "Made for 32 and 64 pixels (Nichol and Dhariwal 2021): it spends the steps that linear spends on noise at \
-             levels where something is decided. The last beta is held at 0.999. Larger images would need more noise \
+             levels where something is decided. Its betas end at 0.999. Larger images would need more noise \
              in its middle."
         }
         NoiseSchedule::ScaledLinear => {

@@ -92,8 +92,8 @@ fn schedules_stand_side_by_side() {
       which small images have little to learn.
     cosine at T = 1000: noise outweighs the image in 50 % of the timesteps; 56 % lie between log-SNR
       -2 and 2, 3.20 % below -6. Made for 32 and 64 pixels (Nichol and Dhariwal 2021): it spends the
-      steps that linear spends on noise at levels where something is decided. The last beta is held
-      at 0.999. Larger images would need more noise in its middle.
+      steps that linear spends on noise at levels where something is decided. Its betas end at
+      0.999. Larger images would need more noise in its middle.
 
     What T costs: training takes the same time for any T, since a step trains each image at one
       timestep. Sampling takes sampling.steps evaluations of the network; only a full chain (sampler
@@ -110,7 +110,7 @@ fn chosen_timesteps_are_shown_and_no_others() {
 
       t      beta  alpha_bar       SNR  log-SNR
       0  1.000e-4     0.9999      9999     9.21
-    250  0.005080     0.5214     1.089     0.09
+    250  0.005080     0.5214     1.090     0.09
     999   0.02000   4.036e-5  4.036e-5   -10.12
     "#);
     // A chain that has ended has nothing there.
