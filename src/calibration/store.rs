@@ -149,9 +149,9 @@ mod tests {
             path_among(&|name| if name == "HOME" { home } else { xdg }.map(OsString::from))
         };
         let is = |path: &str| Some(PathBuf::from(path));
-        assert_eq!(at(Some("/c"), Some("/home/a")), is("/c/ablate/calibration.json"));
-        assert_eq!(at(None, Some("/home/a")), is("/home/a/.cache/ablate/calibration.json"));
-        assert_eq!(at(Some("relative"), Some("/home/a")), is("/home/a/.cache/ablate/calibration.json"));
+        assert_eq!(at(Some("/c"), Some("/h/a")), is("/c/ablate/calibration.json"));
+        assert_eq!(at(None, Some("/h/a")), is("/h/a/.cache/ablate/calibration.json"));
+        assert_eq!(at(Some("relative"), Some("/h/a")), is("/h/a/.cache/ablate/calibration.json"));
         assert_eq!(at(Some(""), None), None);
     }
 

@@ -255,7 +255,7 @@ fn hours_stand_beside_operations_and_once_below_where_all_are_equal() {
         Shown { hours, ..shown(&plan, &progress) }
     };
     let text = plan_table::table(&with([0.25, 1.25]));
-    assert!(text.contains("/image  hours ") && text.contains("    13.9   0.25 "), "{text}");
+    assert!(text.contains("  hours  ") && text.contains(" GiB   0.25  "), "{text}");
     let text = plan_table::table(&with([0.25, 0.25]));
     assert!(text.contains("\nall variants: hours 0.25, "), "{text}");
     let text = plan_table::verbose(&with([0.25, 1.25]));

@@ -59,7 +59,7 @@ fn whatever_it_finds_fits_and_so_do_the_alternatives() {
 #[test]
 fn more_memory_never_means_less_network() {
     let scores: Vec<u64> =
-        [2.0, 4.0, 8.0, 16.0].map(|gigabytes| best(&ask(gigabytes, 256)).parameters).into();
+        [4.0, 8.0, 16.0, 24.0].map(|gigabytes| best(&ask(gigabytes, 256)).parameters).into();
     assert!(scores.is_sorted() && scores[0] < scores[3], "{scores:?}");
 }
 
