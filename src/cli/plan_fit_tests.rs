@@ -1,3 +1,5 @@
+//! Tests of what is said of variants that fit a device and of those that do not.
+
 use super::*;
 use crate::cli::failure::ExitCode;
 use crate::plan::fixture::written;

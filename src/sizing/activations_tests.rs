@@ -1,3 +1,5 @@
+//! Tests of the feature maps that training keeps.
+
 use super::*;
 use crate::sizing::fixture::{data, model};
 

@@ -1,3 +1,5 @@
+//! Tests of the memory of training.
+
 use super::*;
 use crate::config::{Precision, defaults};
 
