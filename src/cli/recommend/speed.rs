@@ -6,6 +6,7 @@ use super::{Args, Device};
 use crate::calibration::{CalibrationError, Store, Unknown};
 use crate::cli::failure::Failure;
 use crate::cli::output::{note, warn};
+use crate::cli::plan_hours::libtorch;
 use crate::config;
 use crate::sizing::recommend::{Pace, Sustained};
 
@@ -33,7 +34,7 @@ fn measured(device: Device) -> Option<Box<dyn Pace>> {
         Device::Cpu => config::Device::Cpu,
         Device::Cuda => config::Device::Cuda(0),
     };
-    match store.of(wanted, None) {
+    match store.of(wanted, libtorch()) {
         Ok(calibration) => {
             let rates = calibration.rates(1, calibration.machine.cores)?;
             Some(Box::new(rates))
