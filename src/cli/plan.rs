@@ -3,15 +3,23 @@
 //! In: an experiment and its settings. Out: a table or JSON on standard output, remarks on standard error, among them a
 //! warning for each variant that does not fit the device it would train on; writes nothing.
 
+pub(super) mod fit;
+pub(super) mod hours;
+pub(super) mod left_out;
+mod network;
+mod network_json;
+mod network_table;
+mod table;
+
 use serde::Serialize;
+
+use fit::Fit;
+use hours::Hours;
+use network_json::NetworkRow;
 
 use crate::cli::experiment_args::ExperimentArgs;
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output::{print, warn};
-use crate::cli::plan_fit::Fit;
-use crate::cli::plan_hours::Hours;
-use crate::cli::plan_network_json::NetworkRow;
-use crate::cli::plan_table;
 use crate::cli::training_device::{TrainingDevice, gigabytes};
 use crate::config::Experiment;
 use crate::plan::{Plan, Progress, variant_state};
@@ -64,8 +72,8 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let shown = Shown { plan: &plan, progress: &progress, fit, hours };
     let text = match (args.json, args.verbose) {
         (true, verbose) => json(&shown, verbose).map_err(Failure::internal)?,
-        (_, true) => plan_table::verbose(&shown),
-        _ => plan_table::table(&shown),
+        (_, true) => table::verbose(&shown),
+        _ => table::table(&shown),
     };
     print(&format!("{text}\n"))?;
     for warning in plan.warnings.iter().chain(&progress.damage).chain(&shown.fit.warnings()) {
@@ -165,5 +173,4 @@ fn json(shown: &Shown, verbose: bool) -> serde_json::Result<String> {
 }
 
 #[cfg(test)]
-#[path = "plan_tests.rs"]
 mod tests;

@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 use super::experiment_args::ExperimentArgs;
 use super::failure::{ExitCode, Failure};
 use super::output::{note, warn};
-use super::plan_fit::Fit;
-use super::plan_left_out;
+use super::plan::fit::Fit;
+use super::plan::left_out;
 use crate::config::Experiment;
 use crate::guard::printable;
 use crate::launch::Slots;
@@ -146,7 +146,7 @@ fn chosen(plan: &Plan, only: Option<&str>) -> Result<Vec<Entry>, Failure> {
 
 /// What the plan finds odd, each sentence once.
 fn print_notes(plan: &Plan) {
-    if let Some(left_out) = plan_left_out::line(plan) {
+    if let Some(left_out) = left_out::line(plan) {
         note(format_args!("{left_out}; `ablate plan` says which and why"));
     }
     let mut said: Vec<&String> = Vec::new();

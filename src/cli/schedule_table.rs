@@ -6,9 +6,9 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::plan_table::wrapped;
 use super::schedule_guidance::guidance;
 use super::schedule_words::{Shown, figure, label, percent, verdict};
+use super::wording::wrapped;
 use crate::diffusion::{Schedule, curve};
 
 /// Rows of the table where none are chosen, evenly spread from the first timestep to the last.

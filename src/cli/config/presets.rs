@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::grid;
 use crate::cli::failure::Failure;
 use crate::cli::output::print;
-use crate::cli::plan_table::thousands;
+use crate::cli::wording::thousands;
 use crate::config::{Config, Preset, Problems};
 use crate::sizing;
 

@@ -6,7 +6,7 @@ use super::{Args, Device};
 use crate::calibration::{CalibrationError, Store, Unknown};
 use crate::cli::failure::Failure;
 use crate::cli::output::{note, warn};
-use crate::cli::plan_hours::libtorch;
+use crate::cli::plan::hours::libtorch;
 use crate::config;
 use crate::sizing::recommend::{Pace, Sustained};
 

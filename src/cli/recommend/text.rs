@@ -4,7 +4,7 @@
 
 use super::{Args, gigabytes, why};
 use crate::cli::config::grid;
-use crate::cli::plan_table::{thousands, wrapped};
+use crate::cli::wording::{thousands, wrapped};
 use crate::sizing::recommend::{Advice, Ask, Proposal};
 
 /// Everything.

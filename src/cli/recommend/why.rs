@@ -5,7 +5,7 @@
 use super::speed::how_to_tell;
 use super::text::{gflop, hours, percent};
 use super::{Args, gigabytes};
-use crate::cli::plan_table::{counted, thousands};
+use crate::cli::wording::{counted, thousands};
 use crate::config::NoiseSchedule;
 use crate::sizing::recommend::{Advice, Ask, Bounds, End, Limit, Proposal};
 use crate::sizing::{forward_flops_per_image, step_memory};

@@ -7,7 +7,7 @@ use chrono::Utc;
 
 use super::Entry;
 use crate::calibration::{Calibration, CalibrationError, Estimator, FinishedRun, Store, ratios};
-use crate::cli::plan_hours::libtorch;
+use crate::cli::plan::hours::libtorch;
 use crate::config::Device;
 use crate::launch::{End, Outcome, Slots};
 use crate::rundir::Status;

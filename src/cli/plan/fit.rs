@@ -3,16 +3,16 @@
 //! In: a plan and the device it is for. Out: bytes for the table and for JSON, lines for `--verbose`, a warning for each
 //! variant that does not fit with what would, and the refusal of `--strict`.
 
-use super::failure::Failure;
-use super::plan_table::{counted, thousands};
-use super::training_device::TrainingDevice;
+use crate::cli::failure::Failure;
+use crate::cli::training_device::TrainingDevice;
+use crate::cli::wording::{counted, thousands};
 use crate::config::{Config, Runtime};
 use crate::memory::human;
 use crate::plan::{Plan, Variant};
 use crate::sizing::{Place, StepMemory, accumulation_that_fits, peak_bytes, step_memory};
 
 /// What variants hold, in their order, beside what there is.
-pub(super) struct Fit<'a> {
+pub(in crate::cli) struct Fit<'a> {
     plan: &'a Plan,
     device: TrainingDevice,
     peaks: Vec<u64>,
@@ -20,38 +20,38 @@ pub(super) struct Fit<'a> {
 
 impl<'a> Fit<'a> {
     /// Looks at every variant.
-    pub(super) fn of(plan: &'a Plan, device: TrainingDevice) -> Self {
+    pub(in crate::cli) fn of(plan: &'a Plan, device: TrainingDevice) -> Self {
         let peaks = plan.variants.iter().map(|variant| peak_bytes(&variant.config, device.place)).collect();
         Self { plan, device, peaks }
     }
 
     /// For the device that this machine would train on.
-    pub(super) fn here(plan: &'a Plan, runtime: &Runtime) -> Self {
+    pub(in crate::cli) fn here(plan: &'a Plan, runtime: &Runtime) -> Self {
         Self::of(plan, TrainingDevice::here(runtime, plan.runs().count()))
     }
 
     /// Where the variants would train.
-    pub(super) fn place(&self) -> Place {
+    pub(in crate::cli) fn place(&self) -> Place {
         self.device.place
     }
 
     /// The most that a run of a variant holds.
-    pub(super) fn peak(&self, variant: usize) -> u64 {
+    pub(in crate::cli) fn peak(&self, variant: usize) -> u64 {
         self.peaks[variant]
     }
 
     /// Whether that fits; `None` where nobody tells what there is.
-    pub(super) fn fits(&self, variant: usize) -> Option<bool> {
+    pub(in crate::cli) fn fits(&self, variant: usize) -> Option<bool> {
         self.device.room().map(|room| self.peaks[variant] <= room)
     }
 
     /// A step of a variant, part by part.
-    pub(super) fn step(&self, variant: usize) -> StepMemory {
+    pub(in crate::cli) fn step(&self, variant: usize) -> StepMemory {
         step_memory(&self.plan.variants[variant].config, self.device.place)
     }
 
     /// What `--verbose` says of a variant: names and values, the parts indented.
-    pub(super) fn lines(&self, variant: usize) -> Vec<(&'static str, String)> {
+    pub(in crate::cli) fn lines(&self, variant: usize) -> Vec<(&'static str, String)> {
         let (step, peak) = (self.step(variant), self.peaks[variant]);
         let kind = self.device.kind();
         let most = match step.total() == peak {
@@ -67,7 +67,7 @@ impl<'a> Fit<'a> {
     }
 
     /// One sentence for all variants that do not fit for the same reason.
-    pub(super) fn warnings(&self) -> Vec<String> {
+    pub(in crate::cli) fn warnings(&self) -> Vec<String> {
         let Some(room) = self.device.room() else { return vec![] };
         let mut told: Vec<(String, Vec<&str>)> = Vec::new();
         for (variant, peak) in self.plan.variants.iter().zip(&self.peaks).filter(|(_, peak)| **peak > room) {
@@ -86,7 +86,7 @@ impl<'a> Fit<'a> {
     }
 
     /// `--strict`: nothing, or how many do not fit.
-    pub(super) fn strict(&self) -> Result<(), Failure> {
+    pub(in crate::cli) fn strict(&self) -> Result<(), Failure> {
         let Some(room) = self.device.room() else {
             let message =
                 format!("--strict: nobody here can tell how much memory {} has", self.device.sentence());
@@ -192,5 +192,5 @@ fn hopeless(config: &Config, place: Place, room: u64) -> String {
 }
 
 #[cfg(test)]
-#[path = "plan_fit_tests.rs"]
+#[path = "fit_tests.rs"]
 mod tests;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::cli::plan_network_json::NetworkRow;
+use crate::cli::plan::network_json::NetworkRow;
 use crate::plan::Plan;
 use crate::plan::fixture::written;
 use crate::sizing::Part;

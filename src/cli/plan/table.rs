@@ -7,9 +7,10 @@ use std::fmt::Write;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::Value;
 
-use super::plan::Shown;
-use super::plan_left_out as left_out;
-use super::plan_network::Networks;
+use crate::cli::plan::Shown;
+use crate::cli::plan::left_out;
+use crate::cli::plan::network::Networks;
+use crate::cli::wording::{counted, thousands, wrapped};
 use crate::guard::printable;
 use crate::memory::human;
 use crate::plan::{Plan, Progress, Variant, short_float, variant_state};
@@ -225,21 +226,6 @@ fn remarks(plan: &Plan) -> String {
     text + &left_out::brief(plan)
 }
 
-/// Text in lines of at most 96 characters, all but the first indented.
-pub(super) fn wrapped(text: &str) -> String {
-    const WIDEST: usize = 96;
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= WIDEST);
-        match line {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) => *line += &format!(" {word}"),
-            None => lines.push(format!("  {word}")),
-        }
-    }
-    lines.join("\n") + "\n"
-}
-
 /// `8 variants x 2 seeds = 16 runs in runs/x; 3 done, 13 to do`.
 fn totals(plan: &Plan, progress: &Progress) -> String {
     let (variants, seeds) = (plan.variants.len(), plan.seeds.len());
@@ -262,22 +248,5 @@ fn totals(plan: &Plan, progress: &Progress) -> String {
         let _ = write!(text, ", {failed} failed (--retry-failed)");
     }
     let _ = write!(text, ", {} to do", thousands((runs - done - failed - running) as u64));
-    text
-}
-
-pub(super) fn counted(count: usize, noun: &str) -> String {
-    format!("{} {noun}{}", thousands(count as u64), if count == 1 { "" } else { "s" })
-}
-
-/// `1,234,567`.
-pub(crate) fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
     text
 }

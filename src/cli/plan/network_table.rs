@@ -2,9 +2,9 @@
 //!
 //! In: a [`Drawing`]. Out: text, indented as what is said of a variant.
 
-use super::plan_network::Drawing;
-use super::plan_table::thousands;
-use super::schedule_table::grid;
+use crate::cli::plan::network::Drawing;
+use crate::cli::schedule_table::grid;
+use crate::cli::wording::thousands;
 use crate::memory::human;
 use crate::sizing::{Cost, Level, Part};
 

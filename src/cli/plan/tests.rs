@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::cli::plan_network::Networks;
+use crate::cli::plan::network::Networks;
 use crate::config::{Device, Runtime};
 use crate::plan::fixture::{Written, written};
 use crate::rundir::Status;
@@ -36,7 +36,7 @@ fn plan(experiment: &Written) -> (Plan, Progress) {
 
 fn table(experiment: &Written) -> String {
     let (plan, progress) = plan(experiment);
-    redacted(&plan, plan_table::table(&shown(&plan, &progress)))
+    redacted(&plan, table::table(&shown(&plan, &progress)))
 }
 
 /// What a plan needs on a CPU with 16 GB that nobody measured.
@@ -110,7 +110,7 @@ fn a_chain_that_ends_in_noise_alone_is_shown_with_its_infinite_log_snr() {
     let (plan, progress) = plan(&experiment);
     let row = table(&experiment).lines().nth(2).unwrap().to_owned();
     assert!(row.contains("  0.0  9.2…-inf  "), "{row}");
-    let full = plan_table::verbose(&shown(&plan, &progress));
+    let full = table::verbose(&shown(&plan, &progress));
     assert!(full.contains("9.9990e-1 to 0.0\n") && full.contains("9.2…-inf\n"), "{full}");
     assert!(!full.contains("note"), "its last step alone is left out of the held-out metrics: {full}");
 }
@@ -149,7 +149,7 @@ fn verbose_lists_every_variant_with_its_folder_and_states() {
     let experiment = written("[sweep.grid]\n\"model.dropout\" = [0.0, 0.1]\n");
     let (plan, progress) = plan(&experiment);
     let shown = shown(&plan, &progress);
-    let text = plan_table::verbose(&shown);
+    let text = table::verbose(&shown);
     let mut networks = Networks::of(shown.fit.place());
     let text = plan
         .variants
@@ -254,11 +254,11 @@ fn hours_stand_beside_operations_and_once_below_where_all_are_equal() {
         let hours = Hours { runs: runs.map(Some).to_vec(), all: Some(1.5), remark: String::new() };
         Shown { hours, ..shown(&plan, &progress) }
     };
-    let text = plan_table::table(&with([0.25, 1.25]));
+    let text = table::table(&with([0.25, 1.25]));
     assert!(text.contains("  hours  ") && text.contains(" GiB   0.25  "), "{text}");
-    let text = plan_table::table(&with([0.25, 0.25]));
+    let text = table::table(&with([0.25, 0.25]));
     assert!(text.contains("\nall variants: hours 0.25, "), "{text}");
-    let text = plan_table::verbose(&with([0.25, 1.25]));
+    let text = table::verbose(&with([0.25, 1.25]));
     assert!(text.contains("  hours            1.25 a run\n"), "{text}");
     let document: Value = serde_json::from_str(&json(&with([0.25, 1.25]), false).unwrap()).unwrap();
     assert_eq!(
@@ -333,7 +333,7 @@ fn named_excluded_and_invalid_points_are_told() {
 #[test]
 fn verbose_lists_every_point_that_is_left_out() {
     let (plan, progress) = plan(&written(EVERY_FORM));
-    let text = redacted(&plan, plan_table::verbose(&shown(&plan, &progress)));
+    let text = redacted(&plan, table::verbose(&shown(&plan, &progress)));
     let (variants, rest) = text.split_once("\nplanned once: ").unwrap();
     assert!(variants.contains("\nno-attention-xxxxxxxx\n  variant          no-attention\n"), "{variants}");
     insta::assert_snapshot!(rest, @r"
@@ -345,7 +345,7 @@ fn verbose_lists_every_point_that_is_left_out() {
 
     5 variants x 1 seed = 5 runs in runs/x; 0 done, 5 to do
     ");
-    let line = crate::cli::plan_left_out::line(&plan).unwrap();
+    let line = crate::cli::plan::left_out::line(&plan).unwrap();
     assert_eq!(
         line,
         "5 points of the sweep left out: 2 excluded, 1 invalid and skipped, 2 equal to others and planned once"

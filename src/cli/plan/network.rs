@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::plan_network_table::table;
-use super::plan_table::wrapped;
+use crate::cli::plan::network_table::table;
+use crate::cli::wording::wrapped;
 use crate::guard::printable;
 use crate::plan::Variant;
 use crate::sizing::{self, Level, Place};
@@ -84,5 +84,5 @@ impl Networks {
 }
 
 #[cfg(test)]
-#[path = "plan_network_tests.rs"]
+#[path = "network_tests.rs"]
 mod tests;

@@ -136,5 +136,5 @@ pub(crate) fn libtorch() -> Option<&'static str> {
 }
 
 #[cfg(test)]
-#[path = "plan_hours_tests.rs"]
+#[path = "hours_tests.rs"]
 mod tests;

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use super::plan_table::{counted, wrapped};
+use crate::cli::wording::{counted, wrapped};
 use crate::guard::printable;
 use crate::plan::{Excluded, Plan};
 
@@ -65,7 +65,7 @@ pub(super) fn full(plan: &Plan) -> String {
 }
 
 /// `3 points excluded, 1 invalid point skipped, 2 points equal others`; nothing where all is planned.
-pub(super) fn line(plan: &Plan) -> Option<String> {
+pub(in crate::cli) fn line(plan: &Plan) -> Option<String> {
     let parts = [
         (plan.excluded.len(), "excluded"),
         (plan.invalid.len(), "invalid and skipped"),
