@@ -44,7 +44,7 @@ pub(crate) struct Args {
     timesteps: Vec<u32>,
 
     /// Show these timesteps, counted from 0, and no others; may be repeated, or a list with commas. A picture marks them.
-    #[arg(long, value_name = "T", value_delimiter = ',')]
+    #[arg(long, value_name = "T", value_delimiter = ',', allow_negative_numbers = true)]
     at: Vec<usize>,
 
     /// How to show: a table of some timesteps, CSV with every one, or a picture of the curves.

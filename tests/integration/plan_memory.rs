@@ -77,11 +77,11 @@ fn a_machine_of_another_size_is_planned_for_where_the_configuration_says_cpu() {
 
 #[test]
 fn slots_share_a_device() {
-    let alone = plan(&["--memory", "100", "--strict"]).exits(0);
+    let alone = plan(&["--memory", "30", "--strict"]).exits(0);
     assert!(warnings(&alone).is_empty());
-    let shared = plan(&["--memory", "100", "-s", "runtime.slots_per_device=2"]).exits(0);
+    let shared = plan(&["--memory", "30", "-s", "runtime.slots_per_device=2"]).exits(0);
     assert!(
-        shared.stderr.contains(" and --memory gives 93.13 GiB for 2 runs at a time; "),
+        shared.stderr.contains(" and --memory gives 27.94 GiB for 2 runs at a time; "),
         "{}",
         shared.stderr
     );

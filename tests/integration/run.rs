@@ -131,7 +131,7 @@ fn checks_huge_log(place: &Workplace) {
 fn checks_plan(place: &Workplace, state: &str) -> Vec<(String, String)> {
     let plan = place.ablate(&["plan", "x.toml", "--json"]).exits(0).json();
     let keys: Vec<&String> = plan.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["excluded", "experiment", "invalid", "variants"]);
+    assert_eq!(keys, ["excluded", "experiment", "hours", "invalid", "variants"]);
     assert_eq!(
         (&plan["experiment"], &plan["excluded"], &plan["invalid"]),
         (&json!("x"), &json!([]), &json!([]))
@@ -149,7 +149,8 @@ fn checks_plan(place: &Workplace, state: &str) -> Vec<(String, String)> {
         assert_eq!(text("dir"), format!("runs/x/{}", text("name")));
         assert!(text("name").ends_with(&format!("-{}", text("id"))) && text("id").len() == 8);
         assert!(variant["train_flops_per_image"].as_u64().unwrap() > 1_000_000);
-        assert!(variant.as_object().unwrap().contains_key("train_memory_bytes"));
+        assert!(variant["train_memory_bytes"].as_u64().unwrap() > 1 << 20);
+        assert!(variant["fits"] == json!(true) && variant["hours"].is_null());
         (text("name"), text("id"))
     });
     let named: Vec<_> = named.collect();
