@@ -7,7 +7,6 @@ mod presets;
 mod why;
 
 use clap::Subcommand;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use crate::cli::experiment_args::ExperimentArgs;
 use crate::cli::failure::{ExitCode, Failure};
@@ -66,21 +65,4 @@ fn show(experiment: &ExperimentArgs, json: bool) -> Result<(), Failure> {
         return print(&format!("{text}\n"));
     }
     print(&experiment.annotated_toml())
-}
-
-/// A table without lines; columns of numbers are those in `numeric`. Cells are never wrapped.
-pub(super) fn grid<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, numeric: &[usize]) -> String {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header);
-    for row in rows {
-        table.add_row(row);
-    }
-    for (place, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if numeric.contains(&place) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }

@@ -68,7 +68,10 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
         Some(bytes) => Fit::of(&plan, TrainingDevice::of_size(runtime, plan.runs().count(), bytes)),
         None => Fit::here(&plan, runtime),
     };
-    let hours = Hours::of(&plan, &progress, runtime);
+    let hours = match args.memory {
+        Some(_) => Hours::elsewhere(&plan),
+        None => Hours::of(&plan, &progress, runtime),
+    };
     let shown = Shown { plan: &plan, progress: &progress, fit, hours };
     let text = match (args.json, args.verbose) {
         (true, verbose) => json(&shown, verbose).map_err(Failure::internal)?,

@@ -18,6 +18,7 @@ pub(super) use precision::check_precision;
 pub(super) use prepare::prepare;
 pub(super) use session::{Options, Session, end_at_once_until_launched, require_torch, storage, take};
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::experiment_args::ExperimentArgs;
@@ -25,12 +26,12 @@ use super::failure::{ExitCode, Failure};
 use super::output::{note, warn};
 use super::plan::fit::Fit;
 use super::plan::left_out;
-use crate::config::Experiment;
+use crate::config::{Experiment, Runtime};
 use crate::guard::printable;
 use crate::launch::Slots;
 use crate::memory::{Fitting, Room};
-use crate::plan::{self, Plan};
-use crate::rundir::{ExperimentDir, format};
+use crate::plan::{self, Plan, run_state};
+use crate::rundir::{ExperimentDir, State, format};
 
 /// Options of `ablate run`.
 #[derive(Debug, clap::Args)]
@@ -65,8 +66,7 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let directory = plan.experiment_dir();
     refuse_newer(&directory, &entries)?;
     require_exact(&entries, &args.options)?;
-    let too_large = Fit::here(&plan, &experiment.base().runtime).warnings();
-    for warning in plan.warnings.iter().chain(&too_large) {
+    for warning in plan.warnings.iter().chain(&too_large(&plan, &entries, &experiment.base().runtime)) {
         warn(warning);
     }
     if !args.options.quiet {
@@ -142,6 +142,13 @@ fn chosen(plan: &Plan, only: Option<&str>) -> Result<Vec<Entry>, Failure> {
             )));
     }
     Ok(entries)
+}
+
+/// A warning for each variant that this machine has no memory for, of those that are to be trained.
+fn too_large(plan: &Plan, entries: &[Entry], runtime: &Runtime) -> Vec<String> {
+    let left = entries.iter().filter(|entry| run_state(&entry.run).state != State::Done);
+    let left: HashSet<&str> = left.filter_map(|entry| entry.run.variant()).collect();
+    Fit::here(plan, runtime).warnings_of(|variant| left.contains(variant.name.as_str()))
 }
 
 /// What the plan finds odd, each sentence once.

@@ -3,6 +3,11 @@
 //! In: the schedules of an experiment's variants, or those named by the flags. Out: a table with a verdict on each,
 //! CSV with every timestep, or a picture; writes nothing but the file it is told to.
 
+mod guidance;
+mod picture;
+mod table;
+mod words;
+
 use std::collections::{BTreeSet, HashSet};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -10,14 +15,13 @@ use std::path::{Path, PathBuf};
 use crate::cli::experiment_args::environment;
 use crate::cli::failure::{ExitCode, Failure, exit};
 use crate::cli::output::{print, print_bytes};
-use crate::cli::schedule_words::Shown;
-use crate::cli::{schedule_picture, schedule_table};
 use crate::config::{self, Diffusion, Experiment, NoiseSchedule, Request};
 use crate::diffusion::Schedule;
 use crate::guard::printable;
 use crate::plan::Plan;
 use crate::rundir::csv_log::float;
 use crate::rundir::{Disk, files};
+use words::Shown;
 
 /// `ablate schedule`.
 #[derive(Debug, clap::Args)]
@@ -80,9 +84,9 @@ pub(crate) fn exec(args: Args) -> Result<ExitCode, Failure> {
     let shown = computed.collect::<Result<Vec<Shown>, Failure>>()?;
     let at = timesteps_at(&args.at, &shown)?;
     let bytes = match args.format {
-        Format::Table => schedule_table::table(&shown, &at).into_bytes(),
+        Format::Table => table::table(&shown, &at).into_bytes(),
         Format::Csv => csv(&shown, &at).into_bytes(),
-        Format::Png => schedule_picture::png(&shown, &at)?,
+        Format::Png => picture::png(&shown, &at)?,
     };
     match args.output {
         Some(path) => write(&path, &bytes)?,

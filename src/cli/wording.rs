@@ -1,17 +1,6 @@
 //! Numbers and lines as people read them.
 
-/// `1,234,567`.
-pub(crate) fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+use crate::sizing::thousands;
 
 /// `3 variants`, `1 seed`.
 pub(super) fn counted(count: usize, noun: &str) -> String {

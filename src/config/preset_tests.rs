@@ -25,12 +25,6 @@ fn parameters(config: &Config) -> u64 {
     sizing::parameters(&config.model, &config.data)
 }
 
-fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let groups: Vec<&[u8]> = digits.as_bytes().rchunks(3).rev().collect();
-    groups.into_iter().map(|group| str::from_utf8(group).unwrap()).collect::<Vec<_>>().join(",")
-}
-
 #[test]
 fn every_preset_alone_is_a_configuration_as_an_experiment_would_have_it() {
     for preset in Preset::all() {
@@ -81,7 +75,7 @@ fn every_data_set_preset_says_its_exact_parameters() {
         let preset = Preset::named(name).unwrap();
         assert_eq!(parameters(&preset.config().unwrap()), count, "{name}");
         let words = preset.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(words.contains(&format!("{} parameters", thousands(count))), "{name}");
+        assert!(words.contains(&format!("{} parameters", sizing::thousands(count))), "{name}");
     }
     for (name, base, batch) in BUDGETS {
         let preset = Preset::named(name).unwrap();

@@ -5,7 +5,7 @@
 
 use super::{FLOAT, human};
 use crate::config::Config;
-use crate::sizing;
+use crate::sizing::{self, thousands};
 
 /// A lower bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +41,9 @@ impl Need {
             "at least {} for {} parameters (with gradients, optimizer and {averages} average{}) and {} image{} at a \
              time, activations not counted",
             human(self.bytes),
-            grouped(self.parameters),
+            thousands(self.parameters),
             plural(averages as u64),
-            grouped(self.images),
+            thousands(self.images),
             plural(self.images)
         )
     }
@@ -51,19 +51,6 @@ impl Need {
 
 pub(super) fn plural(count: u64) -> &'static str {
     if count == 1 { "" } else { "s" }
-}
-
-/// `35,746,307`
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -94,6 +81,6 @@ mod tests {
             "at least 1.50 GiB for 35,746,307 parameters (with gradients, optimizer and 1 average) and 1 image at a \
              time, activations not counted"
         );
-        assert_eq!([0, 999, 1000, 1_000_000].map(grouped), ["0", "999", "1,000", "1,000,000"]);
+        assert_eq!([0, 999, 1000, 1_000_000].map(thousands), ["0", "999", "1,000", "1,000,000"]);
     }
 }

@@ -46,19 +46,8 @@ impl Fitting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::defaults;
     use crate::memory::Bound;
-
-    /// 64, 128 and 256 channels at 32x32 with attention at 16 and 8: 16,056,451 parameters.
-    fn network(batch_size: usize) -> Config {
-        let mut config = defaults();
-        config.data.image_size = 32;
-        config.model.base_channels = 64;
-        config.model.channel_multipliers = vec![1, 2, 4];
-        config.model.attention_resolutions = vec![16, 8];
-        config.training.batch_size = batch_size;
-        config
-    }
+    use crate::sizing::fixture::network;
 
     #[test]
     fn the_largest_of_the_workers_decides_how_many_fit() {

@@ -35,6 +35,19 @@ pub(crate) fn train_flops_of(layers: &[Layer]) -> u64 {
     sum(layers.iter().map(layer_train_flops))
 }
 
+/// A count as people read it: `1,234,567`.
+pub fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 pub(super) fn layer_parameters(layer: &Layer) -> u64 {
     match layer.kind {
         Kind::Conv { kernel } => {

@@ -1,6 +1,6 @@
-//! Networks for tests of this module.
+//! Networks for tests of this module and of what builds on it.
 
-use crate::config::{Data, Model, defaults};
+use crate::config::{Config, Data, Model, defaults};
 
 /// Images of `size` pixels and `channels`.
 pub(crate) fn data(size: usize, channels: usize) -> Data {
@@ -22,4 +22,15 @@ pub(crate) fn model(channels: &[usize], attention: &[usize]) -> Model {
 /// The network of Ho et al. 2020 for CIFAR-10.
 pub(crate) fn ho_cifar10() -> Model {
     model(&[128, 256, 256, 256], &[16])
+}
+
+/// 64, 128 and 256 channels at 32x32 with attention at 16 and 8: 16,056,451 parameters.
+pub(crate) fn network(batch_size: usize) -> Config {
+    let mut config = defaults();
+    config.data.image_size = 32;
+    config.model.base_channels = 64;
+    config.model.channel_multipliers = vec![1, 2, 4];
+    config.model.attention_resolutions = vec![16, 8];
+    config.training.batch_size = batch_size;
+    config
 }

@@ -1,18 +1,8 @@
 //! Tests of the memory of training.
 
 use super::*;
-use crate::config::{Precision, defaults};
-
-/// 64, 128 and 256 channels at 32x32 with attention at 16 and 8: 16,056,451 parameters.
-fn network(batch_size: usize) -> Config {
-    let mut config = defaults();
-    config.data.image_size = 32;
-    config.model.base_channels = 64;
-    config.model.channel_multipliers = vec![1, 2, 4];
-    config.model.attention_resolutions = vec![16, 8];
-    config.training.batch_size = batch_size;
-    config
-}
+use crate::config::Precision;
+use crate::sizing::fixture::network;
 
 fn with(batch_size: usize, change: impl Fn(&mut Config)) -> Config {
     let mut config = network(batch_size);

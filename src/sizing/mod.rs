@@ -9,7 +9,7 @@ mod activations;
 mod cost;
 mod count;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod layers;
 mod levels;
 mod look;
@@ -21,7 +21,7 @@ mod time;
 
 pub use activations::kept_values_per_image;
 pub use cost::{Cost, Part};
-pub use count::{forward_flops_per_image, parameters, train_flops_per_image};
+pub use count::{forward_flops_per_image, parameters, thousands, train_flops_per_image};
 pub(crate) use count::{parameters_of, train_flops_of};
 pub use layers::{Kind, Layer, Tensor, layers};
 pub use levels::{Level, levels};

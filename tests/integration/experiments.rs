@@ -12,16 +12,16 @@ use crate::support::commands::{commands, is_known};
 
 /// Variants and seeds of every file.
 const EXPERIMENTS: [(&str, usize, usize); 10] = [
-    ("attention", 3, 2),
+    ("attention", 3, 4),
     ("celeba64", 4, 2),
-    ("channels", 4, 2),
+    ("channels", 4, 4),
     ("cifar10", 6, 3),
     ("imagenet256", 3, 1),
     ("mnist", 4, 2),
     ("quickstart", 4, 2),
-    ("schedules", 4, 2),
-    ("size", 4, 2),
-    ("timesteps", 4, 2),
+    ("schedules", 4, 4),
+    ("size", 4, 4),
+    ("timesteps", 4, 4),
 ];
 
 /// One axis each, for a laptop.
@@ -101,9 +101,9 @@ fn teaching_sweeps_need_no_data_and_no_patience() {
         assert_eq!(settings["data"]["dataset"].as_str(), Some("shapes"), "{name}");
         let number = |key: &str| settings["training"][key].as_integer().unwrap() as f64;
         let operations: f64 = costs(name).values().map(|(_, operations)| operations).sum();
-        let whole = 2.0 * operations * number("steps") * number("batch_size");
-        // The quickstart has 16 TFLOP in three and a half minutes on two cores.
-        assert!(whole < 32e12, "{name}: {whole:e} operations");
+        let whole = 4.0 * operations * number("steps") * number("batch_size");
+        // The quickstart has 16 TFLOP in three minutes on two cores.
+        assert!(whole < 64e12, "{name}: {whole:e} operations");
     }
 }
 

@@ -98,6 +98,9 @@ mod measured {
         assert!((all / (of(0) + of(1)) - 1.0).abs() < 1e-9, "one after the other: {hours}");
         assert!(remark(&place).ends_with(" for the 2 runs left"), "{}", remark(&place));
         assert!(plan(&place).lines().any(|line| line.contains("/image") && line.contains("hours")));
+        let elsewhere = place.ablate(&["plan", "x.toml", "--memory", "16"]).exits(0).stdout;
+        let asked = "hours: unknown, since --memory plans for another device";
+        assert!(elsewhere.contains(asked), "{elsewhere}");
 
         let stored = place.read(STORED);
         place.write(STORED, stored.replace("\"libtorch\": \"", "\"libtorch\": \"0."));

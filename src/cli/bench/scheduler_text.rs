@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::scheduler::Scheduling;
-use crate::cli::config::grid;
+use crate::cli::grid::grid;
 
 /// The plan, the launches, and the bare process that launches stand beside.
 pub(super) fn text(found: &Scheduling) -> String {
@@ -22,7 +22,7 @@ pub(super) fn text(found: &Scheduling) -> String {
         [launch.runs.to_string(), launch.slots.to_string(), prepare, start, summary, total]
     });
     let header = ["runs", "at a time", "prepare", "launch", "summary", "ms a run"];
-    text.push_str(&grid(header, rows.collect(), &[0, 1, 2, 3, 4, 5]));
+    text.push_str(&grid(header, rows, |_| true));
     let bare = milliseconds(found.bare_process_seconds);
     let _ = writeln!(text, "\nworkers do nothing; starting and ending such a process alone takes {bare} ms");
     text

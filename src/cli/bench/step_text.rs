@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::step::{Configuration, Measured};
-use crate::cli::config::grid;
+use crate::cli::grid::grid;
 use crate::guard::printable;
 use crate::train::bench::{Averages, Inputs, Operation, Report, Spread, Steps};
 
@@ -63,7 +63,7 @@ fn parts(steps: &Steps) -> String {
         row(&name, &part.seconds, part.share)
     }));
     let median = format!("ms of {} steps", steps.count);
-    let mut text = grid([median.as_str(), "median", "min", "max", "share"], rows, &[1, 2, 3, 4]);
+    let mut text = grid([median.as_str(), "median", "min", "max", "share"], rows, |place| place > 0);
     if let Some(averages) = &steps.averages {
         text.push_str(&averages_line(averages, steps.step_seconds.median));
     }
@@ -138,7 +138,7 @@ fn operations(report: &Report) -> String {
     rows.push(rest);
     let header =
         ["operation", "shape", "count", "forward", "backward", "GFLOP", "GFLOP/s", "of peak", "of step"];
-    let mut text = grid(header, rows, &[2, 3, 4, 5, 6, 7, 8]);
+    let mut text = grid(header, rows, |place| place > 1);
     text.push_str(
         "Each by itself, ms of one pass; the share is that of all of them. GFLOP are counted for the plain form: one that \
          needs\nfewer may pass the peak. All else is what forward and backward have beyond, such as sums and the loss. Alone \

@@ -4,12 +4,11 @@
 
 use serde::Serialize;
 
-use super::grid;
 use crate::cli::failure::Failure;
+use crate::cli::grid::grid;
 use crate::cli::output::print;
-use crate::cli::wording::thousands;
 use crate::config::{Config, Preset, Problems};
-use crate::sizing;
+use crate::sizing::{self, thousands};
 
 /// `ablate config presets`.
 #[derive(Debug, clap::Args)]
@@ -85,7 +84,7 @@ fn table(rows: Vec<Row>) -> String {
         ]
     };
     let header = ["preset", "parameters", "data set", "image", "what it is"];
-    let list = grid(header, rows.into_iter().map(cells).collect(), &[1]);
+    let list = grid(header, rows.into_iter().map(cells), |place| place == 1);
     format!(
         "{list}\n\
          A budget goes over a data set: preset = [\"cifar10\", \"small\"]. Its parameters are counted for the built-in\n\

@@ -4,11 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
-use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::{DataDir, native, with_causes};
 use crate::cli::failure::{ExitCode, Failure};
+use crate::cli::grid::grid;
 use crate::cli::output::print;
 use crate::config::Data;
 use crate::data::fetch::{Catalogue, Entry, size};
@@ -154,16 +154,8 @@ fn has_files(folder: &Path) -> bool {
 }
 
 fn text(rows: &[Row<'_>]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["name", "train + test", "images", "here"]);
-    for row in rows {
-        table.add_row([row.name.to_owned(), row.images(), row.shape(), row.standing()]);
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    let mut text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    let cells = rows.iter().map(|row| [row.name.to_owned(), row.images(), row.shape(), row.standing()]);
+    let mut text = grid(["name", "train + test", "images", "here"], cells, |_| false);
     text.push('\n');
     for Row { name, about, source, licence, .. } in rows {
         text.push_str(&format!("{name}: {about}; {source}; {licence}\n"));

@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
 use super::found::{Evaluated, Found};
 use super::measured::Measured;
 use super::noised::Noised;
 use super::with_torch::Subject;
+use crate::cli::grid::grid;
 use crate::guard::{escape_json, printable};
 use crate::report::format::number;
 use crate::rundir::{DRAWN_HEADER, EVALS_HEADER};
@@ -85,17 +85,12 @@ fn table(rows: &[(String, Vec<(&'static str, f64)>)], header: &[&'static str]) -
     };
     let has = |name: &&str| rows.iter().any(|(_, values)| value(values, name).is_some());
     let columns: Vec<&str> = header.iter().copied().filter(has).collect();
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(std::iter::once("weights").chain(columns.iter().copied()));
-    for (weights, values) in rows {
+    let headings = std::iter::once("weights").chain(columns.iter().copied());
+    let cells = rows.iter().map(|(weights, values)| {
         let cell = |name: &&str| value(values, name).map_or_else(|| "-".to_owned(), number);
-        table.add_row(std::iter::once(weights.clone()).chain(columns.iter().map(cell)));
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+        std::iter::once(weights.clone()).chain(columns.iter().map(cell).collect::<Vec<_>>())
+    });
+    grid(headings, cells, |place| place > 0)
 }
 
 /// `swd` band by band, where there is more than one.

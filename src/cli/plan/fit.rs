@@ -5,11 +5,11 @@
 
 use crate::cli::failure::Failure;
 use crate::cli::training_device::TrainingDevice;
-use crate::cli::wording::{counted, thousands};
+use crate::cli::wording::counted;
 use crate::config::{Config, Runtime};
 use crate::memory::human;
 use crate::plan::{Plan, Variant};
-use crate::sizing::{Place, StepMemory, accumulation_that_fits, peak_bytes, step_memory};
+use crate::sizing::{Place, StepMemory, accumulation_that_fits, peak_bytes, step_memory, thousands};
 
 /// What variants hold, in their order, beside what there is.
 pub(in crate::cli) struct Fit<'a> {
@@ -68,9 +68,15 @@ impl<'a> Fit<'a> {
 
     /// One sentence for all variants that do not fit for the same reason.
     pub(in crate::cli) fn warnings(&self) -> Vec<String> {
+        self.warnings_of(|_| true)
+    }
+
+    /// The same, of these variants alone.
+    pub(in crate::cli) fn warnings_of(&self, wanted: impl Fn(&Variant) -> bool) -> Vec<String> {
         let Some(room) = self.device.room() else { return vec![] };
         let mut told: Vec<(String, Vec<&str>)> = Vec::new();
-        for (variant, peak) in self.plan.variants.iter().zip(&self.peaks).filter(|(_, peak)| **peak > room) {
+        let too_large = |(variant, peak): &(&Variant, &u64)| **peak > room && wanted(variant);
+        for (variant, peak) in self.plan.variants.iter().zip(&self.peaks).filter(too_large) {
             let sentence = format!(
                 "would hold about {} in training, and {}; {}",
                 human(*peak),

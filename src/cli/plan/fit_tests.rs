@@ -127,6 +127,15 @@ fn variants_that_do_not_fit_for_the_same_reason_are_told_together() {
 }
 
 #[test]
+fn a_variant_that_nobody_wants_to_train_is_not_warned_of() {
+    let plan = plan(&(NETWORK.to_owned() + TWO));
+    let second = &plan.variants[1].name;
+    let warnings = with_room(&plan, in_parts(&plan, 3)).warnings_of(|variant| variant.name == *second);
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].starts_with(&format!("{second} would hold about ")), "{warnings:?}");
+}
+
+#[test]
 fn strict_refuses_what_does_not_fit_and_what_nobody_can_tell() {
     let plan = plan(&(NETWORK.to_owned() + TWO));
     let refusal = with_room(&plan, 1_000_000_000).strict().unwrap_err();

@@ -26,13 +26,21 @@ pub(crate) struct Hours {
 }
 
 impl Hours {
+    fn unknown(plan: &Plan, why: &str) -> Hours {
+        Hours { runs: vec![None; plan.variants.len()], all: None, remark: format!("hours: unknown{why}") }
+    }
+
+    /// For a plan that is made for another device than this machine's: what was measured here says nothing of it.
+    pub(crate) fn elsewhere(plan: &Plan) -> Hours {
+        Hours::unknown(
+            plan,
+            ", since --memory plans for another device; `ablate bench --calibrate` there measures it",
+        )
+    }
+
     /// Reads what was measured, and estimates.
     pub(crate) fn of(plan: &Plan, progress: &Progress, runtime: &Runtime) -> Hours {
-        let unknown = |why: String| Hours {
-            runs: vec![None; plan.variants.len()],
-            all: None,
-            remark: format!("hours: unknown{why}"),
-        };
+        let unknown = |why: String| Hours::unknown(plan, &why);
         let store = match Store::read() {
             Ok(store) => store,
             Err(CalibrationError::NoFolder) => return unknown(format!("; {COMMAND}")),

@@ -2,11 +2,10 @@
 //!
 //! In: a [`Drawing`]. Out: text, indented as what is said of a variant.
 
+use crate::cli::grid::grid;
 use crate::cli::plan::network::Drawing;
-use crate::cli::schedule_table::grid;
-use crate::cli::wording::thousands;
 use crate::memory::human;
-use crate::sizing::{Cost, Level, Part};
+use crate::sizing::{Cost, Level, Part, thousands};
 
 /// Columns before the cost: name, pixels, channels, blocks, heads.
 const SIZES: usize = 5;
@@ -29,7 +28,7 @@ pub(super) fn table(drawing: &Drawing) -> String {
     }));
     rows.push(vec![String::new()]);
     rows.push(units.row(vec!["all".to_owned()], units.all));
-    let mut text = format!("\n{}", indented(&grid(units.headings(), rows, 1)));
+    let mut text = format!("\n{}", indented(&grid(units.headings(), rows, |place| place > 0)));
     if let Some(bytes) = drawing.recomputed {
         let kept = human(bytes);
         text.push_str(&format!("\n  training.recompute keeps {kept} of one image at a time instead\n"));
@@ -37,7 +36,7 @@ pub(super) fn table(drawing: &Drawing) -> String {
     let places = 0..drawing.multipliers.len();
     let rows: Vec<Vec<String>> = places.filter_map(|place| units.attention(at(levels, place))).collect();
     if !rows.is_empty() {
-        text.push_str(&format!("\n{}", indented(&grid(units.attention_headings(), rows, 1))));
+        text.push_str(&format!("\n{}", indented(&grid(units.attention_headings(), rows, |place| place > 0))));
     }
     text
 }

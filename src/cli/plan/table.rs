@@ -4,17 +4,18 @@
 
 use std::fmt::Write;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::Value;
 
+use crate::cli::grid::grid;
 use crate::cli::plan::Shown;
 use crate::cli::plan::left_out;
 use crate::cli::plan::network::Networks;
-use crate::cli::wording::{counted, thousands, wrapped};
+use crate::cli::wording::{counted, wrapped};
 use crate::guard::printable;
 use crate::memory::human;
 use crate::plan::{Plan, Progress, Variant, short_float, variant_state};
 use crate::rundir::State;
+use crate::sizing::thousands;
 
 /// A column: its heading, its cells, and whether numbers in it line up on the right.
 struct Column {
@@ -33,7 +34,9 @@ pub(super) fn table(shown: &Shown) -> String {
         column.foldable && several && column.cells.iter().all(|cell| *cell == column.cells[0])
     };
     let (folded, visible): (Vec<Column>, Vec<Column>) = columns(shown).into_iter().partition(folds);
-    let mut text = grid(&visible, plan.variants.len());
+    let rows =
+        (0..plan.variants.len()).map(|row| visible.iter().map(move |column| column.cells[row].clone()));
+    let mut text = grid(visible.iter().map(stacked), rows, |place| visible[place].numeric);
     if !folded.is_empty() {
         let facts: Vec<String> =
             folded.iter().map(|column| format!("{} {}", column.heading, column.cells[0])).collect();
@@ -42,29 +45,6 @@ pub(super) fn table(shown: &Shown) -> String {
     text.push_str(&remarks(plan));
     let _ = write!(text, "\n{}", ends(shown));
     text
-}
-
-/// The columns side by side. Cells are never wrapped: a long list stays one word, and a plan that is wider
-/// than the terminal runs over its edge.
-fn grid(columns: &[Column], rows: usize) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    let headings: Vec<String> = columns.iter().map(stacked).collect();
-    let height = headings.iter().map(|heading| heading.matches('\n').count()).max().unwrap_or(0);
-    // Headings end on the line above the first row.
-    table.set_header(
-        headings.iter().map(|heading| "\n".repeat(height - heading.matches('\n').count()) + heading),
-    );
-    for row in 0..rows {
-        table.add_row(columns.iter().map(|column| column.cells[row].as_str()));
-    }
-    for (column, shown) in columns.iter().zip(table.column_iter_mut()) {
-        shown.set_padding((0, 2));
-        if column.numeric {
-            shown.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// A heading broken after its underscores where it is wider than what stands below it.

@@ -3,9 +3,10 @@
 //! In: what was asked and the advice. Out: text without colour.
 
 use super::{Args, gigabytes, why};
-use crate::cli::config::grid;
-use crate::cli::wording::{thousands, wrapped};
+use crate::cli::grid::grid;
+use crate::cli::wording::wrapped;
 use crate::sizing::recommend::{Advice, Ask, Proposal};
+use crate::sizing::thousands;
 
 /// Everything.
 pub(super) fn text(args: &Args, ask: &Ask<'_>, advice: &Advice, chosen: &Proposal) -> String {
@@ -54,7 +55,7 @@ fn levels(chosen: &Proposal) -> String {
         ]
     });
     let header = ["pixels", "multiplier", "channels", "attention", "parameters", "operations"];
-    grid(header, rows.collect(), &[0, 1, 2, 3, 4, 5])
+    grid(header, rows, |_| true)
 }
 
 /// A row a proposal, the chosen one marked.
@@ -77,8 +78,9 @@ fn alternatives(advice: &Advice, chosen: &Proposal) -> String {
             proposal.hours.map_or_else(|| "unknown".to_owned(), hours),
         ]
     });
+    const MAPS: usize = 7;
     let header = ["  name", "channels", "blocks", "parameters", "GFLOP", "GB", "at a time", "maps", "hours"];
-    let mut text = grid(header, rows.collect(), &[2, 3, 4, 5, 6, 8]);
+    let mut text = grid(header, rows, |place| place > 1 && place != MAPS);
     for proposal in &advice.others {
         text += &wrapped(&why::alternative(proposal, &advice.best, &advice.bounds));
     }

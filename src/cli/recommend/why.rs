@@ -5,10 +5,10 @@
 use super::speed::how_to_tell;
 use super::text::{gflop, hours, percent};
 use super::{Args, gigabytes};
-use crate::cli::wording::{counted, thousands};
+use crate::cli::wording::counted;
 use crate::config::NoiseSchedule;
 use crate::sizing::recommend::{Advice, Ask, Bounds, End, Limit, Proposal};
-use crate::sizing::{forward_flops_per_image, step_memory};
+use crate::sizing::{forward_flops_per_image, step_memory, thousands};
 
 /// Images for each parameter below which a network is far from what it could be.
 const UNFINISHED: f64 = 0.5;

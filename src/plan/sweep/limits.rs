@@ -10,6 +10,7 @@ use super::axis;
 use super::place::Report;
 use super::points::{Form, Sweep};
 use crate::config::Problem;
+use crate::sizing::thousands;
 
 /// A plan of more runs than this is refused unless `sweep.max_runs` allows it.
 const DEFAULT_MAX_RUNS: u64 = 1_000;
@@ -139,16 +140,8 @@ fn sizes(forms: &[Form]) -> String {
 
 /// A count in full with thousands apart, or its order of magnitude where that would be unreadable.
 fn count_text(count: u128) -> String {
-    if count >= u128::from(u64::MAX) {
-        return "more than 10^19".into();
+    match u64::try_from(count) {
+        Ok(count) => thousands(count),
+        Err(_) => "more than 10^19".into(),
     }
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

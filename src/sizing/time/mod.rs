@@ -2,7 +2,7 @@
 //!
 //! In: networks with their measured times ([`Sample`]), then any configuration. Out: seconds of a step, of forward passes,
 //! of a whole run. A time is a sum of work times its price: operations of convolutions and of attention, values read and
-//! written, weights gone through, layers started. `work` counts the work, `fit` finds the prices, `run` adds up what a
+//! written, positions visited, weights gone through, layers started. `work` counts the work, `fit` finds the prices, `run` adds up what a
 //! run consists of. Nothing here looks at a clock.
 
 mod fit;

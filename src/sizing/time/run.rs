@@ -7,12 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Rates;
 use super::work::NetworkWork;
-use crate::config::{Config, Metric};
+use crate::config::{Config, Evaluation, Metric};
 
 /// Most noise levels of the held-out curve: 33 between its ends, and one beyond each.
 const LEVELS: u64 = 35;
-/// During training each image is measured at every so-manieth of them.
-const STRIDE: u64 = 4;
 
 /// What a run takes besides arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -53,7 +51,7 @@ fn questions(config: &Config) -> u64 {
     let images = evaluation.images as u64;
     let levels = LEVELS.min(config.diffusion.timesteps as u64);
     let curve = if asked(Metric::DenoiseScore) || asked(Metric::DenoiseBits) {
-        images.saturating_mul(levels).div_ceil(STRIDE)
+        images.saturating_mul(levels).div_ceil(Evaluation::STRIDE as u64)
     } else {
         0
     };

@@ -29,11 +29,18 @@ fn config(index: usize) -> Config {
     config
 }
 
-/// A machine of 300 GFLOP/s, slower at attention, that reads 8 GB/s.
+/// A machine of 300 GFLOP/s, slower at attention, that reads 8 GB/s and has 2 ns for each position.
 fn machine() -> Rates {
-    let steps =
-        vec![StepPrices { precision: Precision::F32, prices: [3e-12, 6e-12, 5e-10, 1e-10, 2e-5, 1e-10] }];
-    Rates { host: true, steps, forward: [3e-12, 6e-12, 5e-10, 1e-10, 2e-5], overheads: Overheads::default() }
+    let steps = vec![StepPrices {
+        precision: Precision::F32,
+        prices: [3e-12, 6e-12, 5e-10, 2e-9, 1e-10, 2e-5, 1e-10],
+    }];
+    Rates {
+        host: true,
+        steps,
+        forward: [3e-12, 6e-12, 5e-10, 1e-9, 1e-10, 2e-5],
+        overheads: Overheads::default(),
+    }
 }
 
 fn sample(machine: &Rates, config: Config, noise: f64) -> Sample {

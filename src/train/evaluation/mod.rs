@@ -15,7 +15,7 @@ mod request;
 use burn::module::Module;
 use burn::tensor::Device;
 
-use crate::config::{Config, Diffusion, Metric};
+use crate::config::{self, Config, Diffusion, Metric};
 use crate::data::{Draw, Resident, eval_noise};
 use crate::diffusion::Schedule;
 use crate::diffusion::curve::{self, Node, Scores};
@@ -30,10 +30,6 @@ pub(crate) use gallery::Gallery;
 pub use levels::Level;
 use levels::Levels;
 pub(crate) use request::{Evaluated, HeldOut};
-
-/// During training an image is measured at every fourth node, so that all nodes are covered at a quarter of
-/// the cost.
-const STRIDE: usize = 4;
 
 /// One evaluation of one set of weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,7 +112,7 @@ impl<'a> Evaluator<'a> {
             diffusion: config.diffusion.clone(),
             metrics: config.evaluation.metrics.clone(),
             nodes: curve::nodes(schedule),
-            stride: STRIDE,
+            stride: config::Evaluation::STRIDE,
         }
     }
 

@@ -30,7 +30,7 @@ struct Network {
 }
 
 /// About 2 to 80 thousand million operations a step. Two have hardly any, which shows what layers and updates cost.
-const NETWORKS: [Network; 12] = [
+const NETWORKS: [Network; 13] = [
     network("two levels, few pixels", (16, 1), (32, &[1, 2]), 1, &[8], (2, 8), 4),
     network("MNIST, 32 to 128", (28, 1), (32, &[1, 2, 4]), 2, &[], (16, 64), 16),
     network("CIFAR, 64 to 256", (32, 3), (64, &[1, 2, 4]), 2, &[16, 8], (4, 16), 16),
@@ -46,6 +46,7 @@ const NETWORKS: [Network; 12] = [
         ..network("micro-batches, 64 and 128", (32, 3), (64, &[1, 2, 2]), 1, &[8], (4, 8), 16)
     },
     network("one image, 64 to 256", (64, 3), (64, &[1, 2, 4, 4]), 1, &[16], (1, 2), 32),
+    network("narrowest, 8 to 32", (32, 1), (8, &[1, 2, 4]), 1, &[], (32, 64), 32),
 ];
 
 /// Those that show what a precision costs beside another, where the machine has no instructions for it and takes long.

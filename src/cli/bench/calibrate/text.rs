@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::Calibrated;
 use crate::calibration::{Layout, MeasuredNetwork};
-use crate::cli::config::grid;
+use crate::cli::grid::grid;
 use crate::guard::printable;
 
 /// Everything, as text.
@@ -41,7 +41,7 @@ fn layout_text(layout: &Layout) -> String {
     let mean = |place: usize| 100.0 * errors(place).sum::<f64>() / layout.networks.len().max(1) as f64;
     let mean = |place: usize| format!("{:.1}%", mean(place));
     rows.push(["mean size of the errors".into(), String::new(), mean(0), String::new(), mean(1)]);
-    grid([&heading, "step ms", "error", "forward ms", "error"], rows, &[1, 2, 3, 4])
+    grid([heading.as_str(), "step ms", "error", "forward ms", "error"], rows, |place| place > 0)
 }
 
 fn row(network: &MeasuredNetwork) -> [String; 5] {

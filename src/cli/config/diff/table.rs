@@ -2,7 +2,7 @@
 
 use super::Document;
 use super::conditions::Condition;
-use crate::cli::config::grid;
+use crate::cli::grid::grid;
 use crate::guard::printable;
 
 /// Digits of an identity that people are shown, as in a variant's name.
@@ -19,7 +19,7 @@ pub(super) fn table(document: &Document) -> String {
         let rows: Vec<[String; 3]> =
             document.conditions.iter().filter(|condition| condition.group == group).map(row).collect();
         if !rows.is_empty() {
-            text.push_str(&grid([group, "A", "B"], rows, &[]));
+            text.push_str(&grid([group, "A", "B"], rows, |_| false));
             text.push('\n');
         }
     }
@@ -44,7 +44,7 @@ fn keys(document: &Document) -> String {
             note.to_owned(),
         ]
     });
-    grid(["configuration", "A", "set in", "B", "set in", ""], rows.collect(), &[])
+    grid(["configuration", "A", "set in", "B", "set in", ""], rows, |_| false)
 }
 
 fn row(condition: &Condition) -> [String; 3] {

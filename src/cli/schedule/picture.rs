@@ -11,8 +11,8 @@ use std::io::Cursor;
 
 use image::ImageFormat;
 
-use super::failure::Failure;
-use super::schedule_words::{Shown, label, percent};
+use super::words::{Shown, label, percent};
+use crate::cli::failure::Failure;
 use crate::diffusion::curve;
 use axis::Axis;
 use canvas::{Align, Canvas, Colour, Pen, Point};
@@ -214,5 +214,5 @@ fn timesteps(shown: &[Shown]) -> (Axis, &'static str) {
 }
 
 #[cfg(test)]
-#[path = "schedule_picture_tests.rs"]
+#[path = "picture_tests.rs"]
 mod tests;

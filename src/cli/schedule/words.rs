@@ -125,5 +125,5 @@ pub(crate) fn percent(share: f64) -> String {
 }
 
 #[cfg(test)]
-#[path = "schedule_words_tests.rs"]
+#[path = "words_tests.rs"]
 mod tests;

@@ -4,7 +4,7 @@
 //! said is about cost, which a schedule has none of, or calls gentle schedules good for large images, which need more
 //! noise than small ones.
 
-use super::schedule_words::{Shown, percent};
+use super::words::{Shown, percent};
 use crate::config::NoiseSchedule;
 use crate::diffusion::{Schedule, curve};
 

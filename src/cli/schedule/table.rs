@@ -4,11 +4,10 @@
 
 use std::fmt::Write;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-
-use super::schedule_guidance::guidance;
-use super::schedule_words::{Shown, figure, label, percent, verdict};
-use super::wording::wrapped;
+use super::guidance::guidance;
+use super::words::{Shown, figure, label, percent, verdict};
+use crate::cli::grid::grid;
+use crate::cli::wording::wrapped;
 use crate::diffusion::{Schedule, curve};
 
 /// Rows of the table where none are chosen, evenly spread from the first timestep to the last.
@@ -56,11 +55,11 @@ fn single(schedule: &Schedule, at: &[usize]) -> String {
     let even = ROWS.min(schedule.len());
     let even = (0..even).map(|row| spread(schedule, row, even));
     let timesteps: Vec<usize> = if at.is_empty() { even.collect() } else { at.to_vec() };
-    let cells = timesteps.into_iter().map(|t| {
-        [t.to_string()].into_iter().chain(QUANTITIES.map(|(_, value)| value(schedule, t))).collect()
-    });
-    let headings = ["t"].into_iter().chain(QUANTITIES.map(|(name, _)| name)).map(String::from);
-    grid(headings.collect(), cells.collect(), 0)
+    let cells = timesteps
+        .into_iter()
+        .map(|t| [t.to_string()].into_iter().chain(QUANTITIES.map(|(_, value)| value(schedule, t))));
+    let headings = ["t"].into_iter().chain(QUANTITIES.map(|(name, _)| name));
+    grid(headings, cells, |_| true)
 }
 
 /// A block a quantity, a column a schedule.
@@ -73,9 +72,9 @@ fn side_by_side(shown: &[Shown], labels: &[Vec<String>], at: &[usize]) -> String
             let values = shown.iter().zip(timesteps);
             // A shorter chain has ended before.
             let values = values.map(|(one, t)| t.map_or("-".to_owned(), |t| value(&one.schedule, t)));
-            [place.clone()].into_iter().chain(values).collect()
+            [place.clone()].into_iter().chain(values).collect::<Vec<_>>()
         });
-        grid(headings.collect(), cells.collect(), 0)
+        grid(headings, cells, |_| true)
     });
     blocks.join("\n")
 }
@@ -124,7 +123,7 @@ fn summary(shown: &[Shown], labels: &[Vec<String>]) -> String {
             percent(share_within(schedule)),
         ]
     });
-    grid(headings.map(String::from).to_vec(), rows.collect(), 1)
+    grid(headings, rows, |place| place > 0)
 }
 
 /// Share of the timesteps at noise levels that the held-out scores cover.
@@ -132,23 +131,4 @@ fn share_within(schedule: &Schedule) -> f64 {
     let (low, high) = curve::WINDOW;
     let within = (0..schedule.len()).filter(|t| (low..=high).contains(&schedule.log_snr(*t))).count();
     within as f64 / schedule.len() as f64
-}
-
-/// Numbers to the right, the first `texts` columns to the left.
-pub(super) fn grid(headings: Vec<String>, rows: Vec<Vec<String>>, texts: usize) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    let height = headings.iter().map(|heading| heading.matches('\n').count()).max().unwrap_or(0);
-    // Headings end on the line above the first row.
-    table.set_header(
-        headings.iter().map(|heading| "\n".repeat(height - heading.matches('\n').count()) + heading),
-    );
-    table.add_rows(rows);
-    for (place, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if place >= texts {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
