@@ -11,11 +11,12 @@ use crate::support::Workplace;
 use crate::support::commands::{commands, is_known};
 
 /// Variants and seeds of every file.
-const EXPERIMENTS: [(&str, usize, usize); 10] = [
+const EXPERIMENTS: [(&str, usize, usize); 11] = [
     ("attention", 3, 4),
     ("celeba64", 4, 2),
     ("channels", 4, 4),
     ("cifar10", 6, 3),
+    ("few-images", 3, 3),
     ("imagenet256", 3, 1),
     ("mnist", 4, 2),
     ("quickstart", 4, 2),

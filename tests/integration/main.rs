@@ -37,6 +37,7 @@ mod folders;
 mod formats;
 #[cfg(feature = "torch")]
 mod full_disk;
+mod guide;
 mod hostile_data;
 #[cfg(feature = "torch")]
 mod hostile_runs;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::support::Workplace;
 use crate::support::commands::{commands, is_known};
+use crate::support::markdown::blocks;
 
 /// Commands of the README that need neither a trained run nor the network, and end in seconds.
 const OFFLINE: [&str; 5] = ["plan", "config show", "config why", "config presets", "data list"];
@@ -12,28 +13,6 @@ const OFFLINE: [&str; 5] = ["plan", "config show", "config why", "config presets
 fn readme() -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
     fs::read_to_string(path).expect("the README is there")
-}
-
-/// The contents of fenced blocks of a language, each with the line it begins at.
-fn blocks(markdown: &str, language: &str) -> Vec<(usize, String)> {
-    let mut found = Vec::new();
-    let mut open: Option<(usize, String)> = None;
-    for (number, line) in markdown.lines().enumerate() {
-        match &mut open {
-            Some(block) if line.trim() == "```" => {
-                found.push(std::mem::take(block));
-                open = None;
-            }
-            Some((_, text)) => {
-                text.push_str(line);
-                text.push('\n');
-            }
-            None if line.trim() == format!("```{language}") => open = Some((number + 1, String::new())),
-            None => {}
-        }
-    }
-    assert!(open.is_none(), "a block is never closed");
-    found
 }
 
 #[test]

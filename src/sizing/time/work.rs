@@ -161,6 +161,7 @@ mod tests {
     fn positions_grow_with_the_image_and_not_with_the_width() {
         let positions = |change: fn(&mut crate::config::Config)| {
             let mut config = defaults();
+            config.model.attention_resolutions = vec![];
             change(&mut config);
             let network = NetworkWork::of(&config);
             (network.step(&config, true)[3], network.values)

@@ -11,6 +11,7 @@ pub(crate) mod golden;
 #[cfg(feature = "torch")]
 pub(crate) mod kills;
 pub(crate) mod limits;
+pub(crate) mod markdown;
 pub(crate) mod numbers;
 #[cfg(feature = "torch")]
 pub(crate) mod points;
